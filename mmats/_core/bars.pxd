@@ -1,0 +1,17 @@
+# cython: language_level=3
+"""Time bars from trades, quotes or smaller bars, aligned to multiples of the interval in UTC."""
+
+from libc.stdint cimport int64_t
+
+from mmats._core.types cimport event_t, ts_ns_t
+
+cdef class BarBuilder:
+    cdef readonly ts_ns_t interval_ns
+    cdef event_t current            # the bar being built; ts_event_ns is its close (exclusive end)
+    cdef bint is_open
+    # Feed one event (bar, quote or trade of the instrument). Returns the number of closed bars
+    # written to `out` (0, 1 or 2): a bar that ended before this event, and, when the event is a
+    # bar whose close is the bucket's end, the bucket itself.
+    cdef int update(self, const event_t* event, event_t* out) noexcept nogil
+    # Close the current bar if its end is <= now_ns (timer, end of data). Returns 0 or 1.
+    cdef int close_until(self, ts_ns_t now_ns, event_t* out) noexcept nogil

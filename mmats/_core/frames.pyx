@@ -1,0 +1,40 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, freethreading_compatible=True
+"""Layouts of the packed records as numpy dtypes, and copies in and out of them."""
+
+import numpy as np
+
+from mmats._core.journal cimport record_t
+from mmats._core.types cimport event_t
+
+_HEADER = [
+    ("kind", "u1"), ("flags", "u1"), ("spread_ticks", "<u2"), ("instrument", "<u4"),
+    ("ts_event_ns", "<i8"), ("ts_recv_ns", "<i8"),
+]
+
+
+def _event(*fields: str):
+    names = list(fields) + [f"unused_{k}" for k in range(len(fields), 5)]
+    dtype = np.dtype(_HEADER + [(name, "<i8") for name in names])
+    if dtype.itemsize != sizeof(event_t):
+        raise AssertionError("event layout differs from types.pxd")
+    return dtype
+
+
+EVENT_DTYPE = _event("a", "b", "c", "d", "e")
+BAR_DTYPE = _event("open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume_lots")
+QUOTE_DTYPE = _event("bid_ticks", "ask_ticks", "bid_lots", "ask_lots", "sequence")
+TRADE_DTYPE = _event("price_ticks", "size_lots", "trade_id")
+DELTA_DTYPE = _event("price_ticks", "size_lots", "first_sequence", "last_sequence")
+
+RECORD_DTYPE = np.dtype([
+    ("ts_ns", "<i8"), ("ts_event_ns", "<i8"), ("signal_id", "<i8"), ("order_id", "<i8"),
+    ("trade_id", "<i8"), ("lots", "<i8"), ("price_ticks", "<i8"), ("trigger_ticks", "<i8"),
+    ("stop_loss_ticks", "<i8"), ("take_profit_ticks", "<i8"), ("observed", "<i8"),
+    ("limit", "<i8"), ("realized", "<i8"), ("fee", "<i8"), ("spread_cost", "<i8"),
+    ("slippage_cost", "<i8"), ("strategy", "<i4"), ("instrument", "<i4"), ("reason", "<i2"),
+    ("kind", "i1"), ("side", "i1"), ("order_type", "i1"), ("tif", "i1"), ("flags", "i1"),
+    ("role", "i1"), ("liquidity", "i1"), ("state", "i1"), ("pad", "<i2"),
+    ("confidence_ppm", "<i8"),
+], align=True)
+if RECORD_DTYPE.itemsize != sizeof(record_t):
+    raise AssertionError("record layout differs from journal.pxd")
