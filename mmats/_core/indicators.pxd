@@ -62,7 +62,7 @@ cdef struct indicator_t:
     double plus             # Wilder sums of directional movement
     double minus
     int64_t day             # UTC day the anchored vwap belongs to
-    int64_t idle_count      # bars without volume in a row
+    int64_t idle_count      # bars in a row that added nothing to the window
 
 cdef class IndicatorSet:
     # `values[k]` is the k-th output in the order of `names`; NaN until warmed up.

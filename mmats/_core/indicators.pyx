@@ -31,8 +31,8 @@ cdef enum:
     SNAPSHOT_VERSION = 1
 
 cdef int64_t DAY_NS = 86400000000000LL
-# TA-Lib's TA_EPSILON: a smaller denominator counts as zero.
-cdef double ZERO_BELOW = 1e-14
+# A difference below this part of its operands' sum is rounding (TA-Lib 0.8, TA_IS_ZERO_SCALED).
+cdef double ROUNDING = 1e-14
 
 
 class IndicatorError(ValueError):
@@ -112,6 +112,10 @@ cdef inline double _extreme(extreme_t* deque, double* windows, double x, int64_t
     stamps[last] = <double>index
     deque.size += 1
     return values[deque.head] * deque.sign
+
+
+cdef inline bint _is_flat(double difference, double scale) noexcept nogil:
+    return fabs(difference) <= ROUNDING * scale
 
 
 cdef inline double _typical(const bar_t* bar) noexcept nogil:
@@ -207,7 +211,7 @@ cdef double _rsi(indicator_t* state, const bar_t* bar, const bar_t* previous) no
     change = bar.close - previous.close
     gain = _smooth(&state.first, change if change > 0.0 else 0.0)
     loss = _smooth(&state.second, -change if change < 0.0 else 0.0)
-    return 100.0 * (gain / (gain + loss)) if gain + loss >= ZERO_BELOW else 0.0
+    return 100.0 * (gain / (gain + loss)) if gain + loss > 0.0 else 0.0
 
 
 cdef inline double _atr(smooth_t* smooth, const bar_t* bar, const bar_t* previous) noexcept nogil:
@@ -279,7 +283,7 @@ cdef void _directional(indicator_t* state, const bar_t* bar, const bar_t* previo
     elif up > 0.0 and up > down:
         state.plus += up
     state.level += _true_range(bar, previous)
-    if state.level >= ZERO_BELOW:
+    if state.level > 0.0:
         di[0] = 100.0 * (state.plus / state.level)
         di[1] = 100.0 * (state.minus / state.level)
 
@@ -289,7 +293,7 @@ cdef double _adx(indicator_t* state, const bar_t* bar, const bar_t* previous) no
     _directional(state, bar, previous, di)
     if bar.index < state.third.period:
         return NAN
-    if di[0] + di[1] >= ZERO_BELOW:
+    if di[0] + di[1] > 0.0:
         return _smooth(&state.third, 100.0 * (fabs(di[1] - di[0]) / (di[0] + di[1])))
     # Without movement TA-Lib adds nothing to the seed, and later leaves the value as it is.
     if state.third.seen < state.third.period:
@@ -300,8 +304,9 @@ cdef double _adx(indicator_t* state, const bar_t* bar, const bar_t* previous) no
 cdef void _stoch(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
     cdef double highest = _extreme(&state.top, windows, bar.high, bar.index)
     cdef double lowest = _extreme(&state.bottom, windows, bar.low, bar.index)
-    cdef double unit = (highest - lowest) / 100.0
-    cdef double fast = (bar.close - lowest) / unit if unit != 0.0 else 0.0
+    cdef double fast = 0.0
+    if not _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
+        fast = (bar.close - lowest) / (highest - lowest) * 100.0
     if bar.index < state.top.period - 1:
         return
     out[0] = _roll(&state.ring, &state.total, windows, fast) / state.ring.period
@@ -313,16 +318,13 @@ cdef void _stoch(indicator_t* state, const bar_t* bar, double* windows, double* 
 cdef double _willr(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
     cdef double highest = _extreme(&state.top, windows, bar.high, bar.index)
     cdef double lowest = _extreme(&state.bottom, windows, bar.low, bar.index)
-    cdef double unit = (highest - lowest) / -100.0
-    return (highest - bar.close) / unit if unit != 0.0 else 0.0
+    if _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
+        return 0.0
+    return (highest - bar.close) / (highest - lowest) * -100.0
 
 
 cdef double _cci(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
-    """The mean absolute deviation has no incremental form: O(period), in TA-Lib's order.
-
-    In a flat window the result is only the rounding of the mean; the same order of additions as
-    in TA-Lib gives the same bits there.
-    """
+    """The mean absolute deviation has no incremental form: O(period)."""
     cdef const double* window = windows + state.ring.start
     cdef double typical = _typical(bar)
     cdef double mean = 0.0
@@ -334,9 +336,10 @@ cdef double _cci(indicator_t* state, const bar_t* bar, double* windows) noexcept
     mean /= state.ring.period
     for k in range(state.ring.period):
         spread += fabs(window[k] - mean)
-    if typical - mean == 0.0 or spread == 0.0:
+    spread /= state.ring.period
+    if _is_flat(typical - mean, fabs(mean)) or _is_flat(spread, fabs(mean)):
         return 0.0
-    return (typical - mean) / (0.015 * (spread / state.ring.period))
+    return (typical - mean) / (0.015 * spread)
 
 
 cdef double _obv(indicator_t* state, const bar_t* bar, const bar_t* previous) noexcept nogil:
@@ -349,15 +352,20 @@ cdef double _obv(indicator_t* state, const bar_t* bar, const bar_t* previous) no
 
 cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous, double* windows) noexcept nogil:
     cdef double typical = _typical(bar)
-    cdef double change, flow, gain, loss
+    cdef double before = _typical(previous)
+    cdef double flow, gain, loss
     if bar.index == 0:
         return NAN
-    change = typical - _typical(previous)
     flow = typical * bar.volume
-    gain = _roll(&state.ring, &state.total, windows, flow if change > 0.0 else 0.0)
-    loss = _roll(&state.ring_second, &state.total_second, windows, flow if change < 0.0 else 0.0)
-    # TA-Lib: a flow below one unit of quote currency counts as none.
-    return 100.0 * (gain / (gain + loss)) if gain + loss >= 1.0 else 0.0
+    if _is_flat(typical - before, fabs(typical) + fabs(before)):
+        flow = 0.0
+    gain = _roll(&state.ring, &state.total, windows, flow if typical > before else 0.0)
+    loss = _roll(&state.ring_second, &state.total_second, windows, flow if typical < before else 0.0)
+    state.idle_count = state.idle_count + 1 if flow == 0.0 else 0
+    # Counted rather than compared: the rolling sums may keep a trace of what left them.
+    if state.idle_count >= state.ring.period:
+        return 0.0
+    return 100.0 * (gain / (gain + loss))
 
 
 cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous, double* out) noexcept nogil:
