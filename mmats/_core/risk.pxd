@@ -66,6 +66,7 @@ cdef struct limits_t:
     int64_t drawdown_ppm          # of the peak equity
     money_t exposure_max          # gross, worst case with open orders
     int64_t exposure_ppm          # of equity
+    money_t order_notional_min    # entries
     money_t order_notional_max
     money_t position_notional_max # one instrument, worst case
     int64_t price_collar_ppm      # distance of a price from the mark
@@ -100,7 +101,9 @@ cdef class RiskGate:
     cdef int32_t* open_orders         # [strategy]
     cdef int open_order_count
     cdef money_t reserved             # Σ reserve of open orders, account currency
-    cdef readonly money_t equity      # at the last mark
+    cdef readonly money_t equity      # at the last mark at which it was known
+    cdef readonly money_t initial_equity  # the first that was known
+    cdef readonly bint is_valued      # 0 = a currency that we hold has no rate
     cdef scope_t account_scope        # of equity
     cdef scope_t* market_scopes       # of profit and loss
     cdef scope_t* strategy_scopes

@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from mmats._core.ledger cimport Ledger, cell_t, holding_t
+from mmats._core.ledger cimport LEDGER_NO_RATE, Ledger, cell_t, holding_t
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_STOP_LIMIT, SETTLE_SPOT, SIDE_BUY, TRADING_ACTIVE,
     TRADING_HALTED, instrument_t, lots_t, mmats_add, mmats_muldiv_ceil, mmats_muldiv_floor,
@@ -65,6 +65,7 @@ cdef void _unlimited(limits_t* limits) noexcept nogil:
     limits.drawdown_ppm = INT64_MAX
     limits.exposure_max = INT64_MAX
     limits.exposure_ppm = INT64_MAX
+    limits.order_notional_min = 0
     limits.order_notional_max = INT64_MAX
     limits.position_notional_max = INT64_MAX
     limits.price_collar_ppm = INT64_MAX
@@ -211,14 +212,19 @@ cdef class RiskGate:
         cdef int new_day = now_ns >= self.day_end_ns
         cdef money_t equity
         cdef int error = self.ledger.equity(&equity)
+        if error == LEDGER_NO_RATE:
+            self.is_valued = 0
+            return 0
         if error != 0:
             return error
         self.equity = equity
+        self.is_valued = 1
         if new_day:
             self.day_end_ns = (now_ns // DAY_NS + 1) * DAY_NS
             self.account_scope.day_start = equity
             if self.account_scope.peak == 0:
                 self.account_scope.peak = equity
+                self.initial_equity = equity
             self._observe_scopes(1)
         elif self.ledger.strategy_count > 0:
             self._observe_scopes(0)
@@ -328,7 +334,7 @@ cdef class RiskGate:
                            verdict_t* out) noexcept nogil:
         cdef int reason
         cdef money_t notional, allowed
-        if not self.ledger.is_valued(order.instrument, now_ns):
+        if not self.is_valued or not self.ledger.is_valued(order.instrument, now_ns):
             return _deny(out, REASON_VALUATION_UNKNOWN, 0, 1)
         reason = self._check_losses(order, out)
         if reason != REASON_OK:
@@ -341,6 +347,8 @@ cdef class RiskGate:
         allowed = self._strictest_order_notional(order)
         if notional > allowed:
             return _deny(out, REASON_NOTIONAL_MAX, notional, allowed)
+        if notional < self.overall.order_notional_min:
+            return _deny(out, REASON_NOTIONAL_MIN, notional, self.overall.order_notional_min)
         if self.open_order_count >= self.overall.open_orders_max:
             return _deny(out, REASON_OPEN_ORDERS, self.open_order_count + 1,
                          self.overall.open_orders_max)
