@@ -305,7 +305,7 @@ cdef class Pipeline:
                     answer = slot.on_order_book(self.names[instrument], book)
                     if answer is not None:
                         self._take_answer(slot, answer)
-                except PipelineFault:
+                except (PipelineFault, StrategyStopped):
                     raise
                 except Exception as error:
                     self._disable(slot, "on_order_book", error)
@@ -365,7 +365,7 @@ cdef class Pipeline:
             if answer is None:
                 return 0
             self._take_answer(slot, answer)
-        except PipelineFault:
+        except (PipelineFault, StrategyStopped):
             raise
         except Exception as error:
             self._disable(slot, "on_market_data", error)
