@@ -1,8 +1,8 @@
-"""Errors that say what is wrong, where, and what to do about it."""
+"""Errors a person can act on: what is wrong, where, and what to do about it."""
 
 
 class MmatsError(Exception):
-    """Base of every error that a user can cause and mend.
+    """Base of every error that this system raises on purpose.
 
     Parameters
     ----------
@@ -25,13 +25,43 @@ class MmatsError(Exception):
         return f"{text} ({self.hint})" if self.hint else text
 
 
-class ConfigError(MmatsError):
-    """The configuration can't be used."""
-
-
-class DataError(MmatsError):
-    """Market data is missing, damaged or contradicts itself."""
+class ConfigError(MmatsError, ValueError):
+    """A setting is missing, unknown or contradicts another one."""
 
 
 class StrategyError(MmatsError):
-    """A strategy can't be loaded or breaks its contract."""
+    """A strategy can't be loaded, breaks its contract, or raised."""
+
+
+class DataError(MmatsError, ValueError):
+    """Market data that can't be used as it is.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    file, row, column : str, int, str
+        Where it is; `row` is the 1-based line of the file.
+    hint : str
+        What to do.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str = "",
+        row: int | None = None,
+        column: str = "",
+        hint: str = "",
+    ) -> None:
+        parts = (
+            file,
+            f"row {row}" if row is not None else "",
+            f"column {column}" if column else "",
+        )
+        super().__init__(problem, ", ".join(part for part in parts if part), hint)
+        self.problem = problem
+        self.file = file
+        self.row = row
+        self.column = column
