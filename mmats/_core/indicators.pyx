@@ -9,7 +9,6 @@ import difflib
 import math
 import struct
 import zlib
-from collections import namedtuple
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from mmats._core.frames import BAR_DTYPE
+from mmats._core.indicator_specs import IndicatorError, parse
 
 cdef enum:
     KIND_SMA, KIND_EMA, KIND_WMA, KIND_RSI, KIND_ATR, KIND_BBANDS, KIND_MACD, KIND_VWAP_DAY
@@ -35,8 +35,15 @@ cdef int64_t DAY_NS = 86400000000000LL
 cdef double ROUNDING = 1e-14
 
 
-class IndicatorError(ValueError):
-    """An indicator's name or a parameter is wrong; the text says what exists."""
+# "vwap" without a period is KIND_VWAP_DAY.
+_KINDS = {
+    "sma": KIND_SMA, "ema": KIND_EMA, "ewma": KIND_EMA, "wma": KIND_WMA, "rsi": KIND_RSI,
+    "atr": KIND_ATR, "bbands": KIND_BBANDS, "macd": KIND_MACD, "vwap": KIND_VWAP,
+    "donchian": KIND_DONCHIAN, "stddev": KIND_STDDEV, "zscore": KIND_ZSCORE, "roc": KIND_ROC,
+    "mom": KIND_MOM, "adx": KIND_ADX, "dmi": KIND_DMI, "stoch": KIND_STOCH, "willr": KIND_WILLR,
+    "cci": KIND_CCI, "obv": KIND_OBV, "mfi": KIND_MFI, "highest": KIND_HIGHEST,
+    "lowest": KIND_LOWEST, "true_range": KIND_TRUE_RANGE, "keltner": KIND_KELTNER,
+}
 
 
 # -- parts -------------------------------------------------------------------------------------
@@ -431,99 +438,6 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
         _keltner(state, bar, previous, out)
 
 
-# -- specs ---------------------------------------------------------------------------------------
-
-# name -> kind, parameters as (label, least value, whole number), output suffixes, lookback in bars
-_Definition = namedtuple("_Definition", "kind parameters outputs lookback")
-_PERIOD = (("period", 1, True),)
-_PERIOD_FROM_2 = (("period", 2, True),)
-_BANDS = (("period", 1, True), ("multiplier", 0, False))
-_ONE = ("",)
-_CHANNEL = (".upper", ".middle", ".lower")
-
-_CATALOG = {
-    "sma": _Definition(KIND_SMA, _PERIOD, _ONE, lambda n: n - 1),
-    "ema": _Definition(KIND_EMA, _PERIOD, _ONE, lambda n: n - 1),
-    "ewma": _Definition(KIND_EMA, _PERIOD, _ONE, lambda n: 0),
-    "wma": _Definition(KIND_WMA, _PERIOD, _ONE, lambda n: n - 1),
-    "rsi": _Definition(KIND_RSI, _PERIOD_FROM_2, _ONE, lambda n: n),
-    "atr": _Definition(KIND_ATR, _PERIOD, _ONE, lambda n: n),
-    "bbands": _Definition(KIND_BBANDS, _BANDS, _CHANNEL, lambda n, m: n - 1),
-    "macd": _Definition(
-        KIND_MACD, (("fast", 2, True), ("slow", 2, True), ("signal", 1, True)),
-        ("", ".signal", ".hist"), lambda fast, slow, signal: slow + signal - 2,
-    ),
-    "vwap": _Definition(KIND_VWAP, _PERIOD, _ONE, lambda n=1: n - 1),
-    "donchian": _Definition(KIND_DONCHIAN, _PERIOD, _CHANNEL, lambda n: n - 1),
-    "stddev": _Definition(KIND_STDDEV, _PERIOD, _ONE, lambda n: n - 1),
-    "zscore": _Definition(KIND_ZSCORE, _PERIOD_FROM_2, _ONE, lambda n: n - 1),
-    "roc": _Definition(KIND_ROC, _PERIOD, _ONE, lambda n: n),
-    "mom": _Definition(KIND_MOM, _PERIOD, _ONE, lambda n: n),
-    "adx": _Definition(KIND_ADX, _PERIOD_FROM_2, _ONE, lambda n: 2 * n - 1),
-    "dmi": _Definition(KIND_DMI, _PERIOD_FROM_2, (".plus", ".minus"), lambda n: n),
-    "stoch": _Definition(
-        KIND_STOCH, (("fast", 1, True), ("k", 1, True), ("d", 1, True)),
-        (".k", ".d"), lambda fast, k, d: fast + k + d - 3,
-    ),
-    "willr": _Definition(KIND_WILLR, _PERIOD, _ONE, lambda n: n - 1),
-    "cci": _Definition(KIND_CCI, _PERIOD_FROM_2, _ONE, lambda n: n - 1),
-    "obv": _Definition(KIND_OBV, (), _ONE, lambda: 0),
-    "mfi": _Definition(KIND_MFI, _PERIOD_FROM_2, _ONE, lambda n: n),
-    "highest": _Definition(KIND_HIGHEST, _PERIOD, _ONE, lambda n: n - 1),
-    "lowest": _Definition(KIND_LOWEST, _PERIOD, _ONE, lambda n: n - 1),
-    "true_range": _Definition(KIND_TRUE_RANGE, (), _ONE, lambda: 1),
-    "keltner": _Definition(KIND_KELTNER, _BANDS, _CHANNEL, lambda n, m: n),
-}
-
-
-def _syntax(name: str) -> str:
-    return ":".join([name, *(label.upper() for label, _, _ in _CATALOG[name].parameters)])
-
-
-def _parameter(spec: str, text: str, label: str, least, whole: bool):
-    """Return the number `text`; it has one spelling only, since the spec is also the name."""
-    try:
-        number = int(text) if whole else float(text)
-    except ValueError:
-        raise IndicatorError(
-            f"indicator {spec!r}: {label} {text!r} is not a {'whole ' if whole else ''}number"
-        ) from None
-    if not math.isfinite(number) or number > PERIOD_MAX or number < least or number == 0:
-        bound = f"from {least}" if least else "above 0"
-        raise IndicatorError(f"indicator {spec!r}: {label} {text} must be {bound} to {PERIOD_MAX}")
-    plain = str(number) if whole else format(number, "g")
-    if text != plain:
-        raise IndicatorError(f"indicator {spec!r}: write {label} as {plain}, not {text}")
-    return number
-
-
-def _parse(spec: str):
-    """Return (definition, kind, parameters) of a spec such as ``bbands:20:2``."""
-    if not isinstance(spec, str):
-        raise IndicatorError(f"indicator spec must be text such as 'ema:10', got {spec!r}")
-    name, *texts = spec.split(":")
-    if name not in _CATALOG:
-        near = difflib.get_close_matches(name.lower(), _CATALOG, n=1)
-        hint = f" Did you mean {_syntax(near[0])!r}?" if near else ""
-        raise IndicatorError(
-            f"unknown indicator {spec!r}.{hint} Existing: {', '.join(map(_syntax, _CATALOG))}"
-        )
-    definition = _CATALOG[name]
-    if name == "vwap" and not texts:
-        return definition, KIND_VWAP_DAY, ()
-    if len(texts) != len(definition.parameters):
-        raise IndicatorError(
-            f"indicator {spec!r} has {len(texts)} parameters; write it as {_syntax(name)!r}"
-        )
-    numbers = tuple(
-        _parameter(spec, text, *parameter)
-        for text, parameter in zip(texts, definition.parameters, strict=True)
-    )
-    if name == "macd" and numbers[0] >= numbers[1]:
-        raise IndicatorError(f"indicator {spec!r}: fast must be shorter than slow")
-    return definition, definition.kind, numbers
-
-
 # -- layout --------------------------------------------------------------------------------------
 
 cdef void _set_smooth(smooth_t* smooth, int32_t period, double alpha) noexcept nogil:
@@ -546,8 +460,7 @@ cdef int64_t _set_extreme(extreme_t* deque, int32_t period, double sign, int64_t
     return start + 2 * <int64_t>period
 
 
-cdef int64_t _set_averages(indicator_t* state, str name, tuple numbers, int64_t start) except -1:
-    """Set what smooths; return where the next window starts."""
+cdef int _set_averages(indicator_t* state, str name, tuple numbers) except -1:
     cdef int32_t period = numbers[0] if numbers else 0
     if name == "ema":
         _set_smooth(&state.first, period, 2.0 / (period + 1))
@@ -567,7 +480,7 @@ cdef int64_t _set_averages(indicator_t* state, str name, tuple numbers, int64_t 
         _set_smooth(&state.first, numbers[0], 2.0 / (numbers[0] + 1))
         _set_smooth(&state.second, numbers[1], 2.0 / (numbers[1] + 1))
         _set_smooth(&state.third, numbers[2], 2.0 / (numbers[2] + 1))
-    return start
+    return 0
 
 
 cdef int64_t _set_windows(indicator_t* state, str name, tuple numbers, int64_t start) except -1:
@@ -621,8 +534,7 @@ cdef class IndicatorSet:
             raise IndicatorError(f"{len(self.specs)} indicators; at most {INDICATORS_MAX} in a set")
         self.slots = {}
         for spec in self.specs:
-            definition, _, _ = _parse(spec)
-            for suffix in definition.outputs:
+            for suffix in parse(spec).outputs:
                 self.slots[spec + suffix] = len(self.slots)
         self.indicator_count = len(self.specs)
         self.output_count = len(self.slots)
@@ -657,17 +569,15 @@ cdef class IndicatorSet:
         memset(self.indicators, 0, self.indicator_count * sizeof(indicator_t))
         self.warm_up = 0
         for k in range(self.indicator_count):
-            spec = self.specs[k]
-            definition, kind, numbers = _parse(spec)
-            name = spec.partition(":")[0]
+            spec = parse(self.specs[k])
             state = &self.indicators[k]
-            state.kind = kind
+            state.kind = KIND_VWAP_DAY if self.specs[k] == "vwap" else _KINDS[spec.name]
             state.output = output
-            state.output_count = len(definition.outputs)
-            state.lookback = definition.lookback(*numbers)
+            state.output_count = len(spec.outputs)
+            state.lookback = spec.lookback
             output += state.output_count
-            start = _set_averages(state, name, numbers, start)
-            start = _set_windows(state, name, numbers, start)
+            _set_averages(state, spec.name, spec.numbers)
+            start = _set_windows(state, spec.name, spec.numbers, start)
             self.warm_up = max(self.warm_up, state.lookback + 1)
         self.window_count = start
         return 0
