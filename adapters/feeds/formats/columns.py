@@ -166,5 +166,6 @@ def _aggressors(raw: RawTable) -> Column:
     if codes.null_count:
         index = int(pc.index(pc.is_null(codes), True).as_py())
         raise at(f"{raw.columns['side'][index].as_py()!r} is no side", raw.where, index, "side")
-    flags: Column = np.array(list(_SIDES.values()), dtype=np.int64)
-    return flags[codes.to_numpy()]
+    flags = np.array(list(_SIDES.values()), dtype=np.int64)
+    result: Column = flags[codes.to_numpy()]
+    return result
