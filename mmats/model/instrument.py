@@ -29,6 +29,7 @@ class Instrument:
 
     Decimals are exact; they were parsed from decimal strings and never from floats.
     `leverage` 0 means spot (no borrowing); 30 means initial margin of 1/30 of the notional.
+    `stale_after_ns` is the age at which a mark stops valuing anything new.
     """
 
     symbol: str
@@ -46,6 +47,7 @@ class Instrument:
     leverage: int = 0
     multiplier: Decimal = Decimal(1)
     source: str = ""
+    stale_after_ns: int = 72 * 3600 * 10**9
 
     @property
     def id(self) -> str:

@@ -1,0 +1,354 @@
+"""Values with their unit, parsed exactly from text: limits and costs never are floats."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Literal, Self
+
+PPM = 1_000_000
+TICKS_PER_PIP = 10  # forex venues quote tenths of a pip; their tick is that tenth
+
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 86_400 * 10**9,
+    "w": 7 * 86_400 * 10**9,
+}
+_NUMBER = r"[+-]?\d+(?:\.\d+)?"
+_PERCENT = re.compile(rf"({_NUMBER})\s*%")
+_YEARLY = re.compile(rf"({_NUMBER})\s*%\s*/\s*year")
+_MONEY = re.compile(rf"({_NUMBER})\s+([A-Z][A-Z0-9]{{1,9}})")
+_QUOTE_AMOUNT = re.compile(rf"({_NUMBER})\s+quote")
+_DURATION = re.compile(r"(\d+)\s*(ns|us|ms|s|m|h|d|w)")
+_RATE = re.compile(r"(\d+)\s*/\s*(\d*)\s*(ms|s|m|h|d)")
+_STEPS = re.compile(rf"({_NUMBER})\s+(ticks?|pips?)")
+_VOLUME = re.compile(rf"volume\s+({_NUMBER})")
+
+
+def parse_text(value: object, expected: str) -> str:
+    """Return `value` if it is text, else say what was expected; raise ValueError."""
+    if isinstance(value, str):
+        return value.strip()
+    raise ValueError(f"expected {expected} in quotes, found {value!r}")
+
+
+def parse_ppm(number: str, expected: str) -> int:
+    """Return a percentage as millionths; raise ValueError where it is finer than one of them."""
+    ppm = Decimal(number) * (PPM // 100)
+    if ppm != int(ppm):
+        raise ValueError(f"{number}% is finer than 0.0001%; expected {expected}")
+    return int(ppm)
+
+
+def ppm_text(ppm: int) -> str:
+    """Return millionths as a percentage: 20000 -> `2%`."""
+    return f"{plain(Decimal(ppm) / (PPM // 100))}%"
+
+
+def plain(number: Decimal) -> str:
+    """Return a decimal without exponent and without trailing zeros."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def exact(number: str) -> Decimal:
+    """Return a decimal in its shortest form, so that "5.0" and "5" are the same configuration."""
+    return Decimal(plain(Decimal(number)))
+
+
+def _refuse(value: object, expected: str) -> ValueError:
+    return ValueError(f"expected {expected}, found {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A share, zero or more: `"2%"`."""
+
+    ppm: int
+    expected = 'a percentage such as "2%"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"2%"`; raise ValueError that says what was expected."""
+        match = _PERCENT.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        ppm = parse_ppm(match[1], cls.expected)
+        if ppm < 0:
+            raise ValueError(f"must not be negative, found {value!r}")
+        return cls(ppm)
+
+    def __str__(self) -> str:
+        return ppm_text(self.ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPercent:
+    """A share that may be negative, such as a maker's rebate: `"-0.01%"`."""
+
+    ppm: int
+    expected = 'a percentage such as "0.1%" (negative is a rebate)'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"-0.01%"`; raise ValueError that says what was expected."""
+        match = _PERCENT.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        return cls(parse_ppm(match[1], cls.expected))
+
+    def __str__(self) -> str:
+        return ppm_text(self.ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class YearlyRate:
+    """What holding a margin position earns (+) or pays (-) in a year: `"-1.5%/year"`."""
+
+    ppm: int
+    expected = 'a yearly rate such as "-1.5%/year" (negative is paid)'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"-1.5%/year"`; raise ValueError that says what was expected."""
+        match = _YEARLY.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        return cls(parse_ppm(match[1], cls.expected))
+
+    def __str__(self) -> str:
+        return f"{ppm_text(self.ppm)}/year"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of one currency, zero or more: `"50 EUR"`."""
+
+    amount: Decimal
+    currency: str
+    expected = 'an amount with its currency such as "50 EUR"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"50 EUR"`; raise ValueError that says what was expected."""
+        match = _MONEY.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        amount = exact(match[1])
+        if amount < 0:
+            raise ValueError(f"must not be negative, found {value!r}")
+        if amount * 10**8 != int(amount * 10**8):
+            raise ValueError(f"{value!r} is finer than 0.00000001; expected {cls.expected}")
+        return cls(amount, match[2])
+
+    @property
+    def units(self) -> int:
+        """The amount in 1e-8 units of its currency."""
+        return int(self.amount * 10**8)
+
+    def __str__(self) -> str:
+        return f"{plain(self.amount)} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit as a share of equity or as money; exactly one of both is set."""
+
+    ppm: int | None
+    money: Money | None
+    expected = 'a share of equity such as "5%" or an amount such as "10 EUR"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"5%"` or `"10 EUR"`; raise ValueError that says what was expected."""
+        text = parse_text(value, cls.expected)
+        if _PERCENT.fullmatch(text):
+            return cls(Percent.parse(text).ppm, None)
+        if _MONEY.fullmatch(text):
+            return cls(None, Money.parse(text))
+        raise _refuse(value, cls.expected)
+
+    def __str__(self) -> str:
+        return str(self.money) if self.ppm is None else ppm_text(self.ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteAmount:
+    """An amount in the quote currency of whatever is traded: `"0.35 quote"`."""
+
+    amount: Decimal
+    expected = 'an amount of the quote currency such as "0.35 quote"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"0.35 quote"`; raise ValueError that says what was expected."""
+        match = _QUOTE_AMOUNT.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        amount = exact(match[1])
+        if amount < 0:
+            raise ValueError(f"must not be negative, found {value!r}")
+        if amount * 10**8 != int(amount * 10**8):
+            raise ValueError(f"{value!r} is finer than 0.00000001; expected {cls.expected}")
+        return cls(amount)
+
+    @property
+    def units(self) -> int:
+        """The amount in 1e-8 units of the quote currency."""
+        return int(self.amount * 10**8)
+
+    def __str__(self) -> str:
+        return f"{plain(self.amount)} quote"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A span of time: `"15m"`, `"250ms"`."""
+
+    ns: int
+    expected = 'a duration such as "250ms", "15m", "1h" or "1d"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"15m"`; raise ValueError that says what was expected."""
+        match = _DURATION.fullmatch(parse_text(value, cls.expected))
+        if match is None:
+            raise _refuse(value, cls.expected)
+        return cls(int(match[1]) * _NANOSECONDS[match[2]])
+
+    def __str__(self) -> str:
+        if self.ns == 0:
+            return "0s"
+        for unit in ("w", "d", "h", "m", "s", "ms", "us"):
+            if self.ns % _NANOSECONDS[unit] == 0:
+                return f"{self.ns // _NANOSECONDS[unit]}{unit}"
+        return f"{self.ns}ns"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A count per span of time: `"10/s"`, `"100/5m"`."""
+
+    count: int
+    interval_ns: int
+    expected = 'a rate such as "10/s" or "100/5m"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"10/s"`; raise ValueError that says what was expected."""
+        match = _RATE.fullmatch(parse_text(value, cls.expected))
+        if match is None or int(match[1]) == 0 or match[2] == "0":
+            raise _refuse(value, cls.expected)
+        return cls(int(match[1]), int(match[2] or 1) * _NANOSECONDS[match[3]])
+
+    def __str__(self) -> str:
+        return f"{self.count}/{Duration(self.interval_ns)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A full spread (ask - bid) in ticks or in millionths of the price; the other one is 0."""
+
+    ticks: int
+    ppm: int
+    expected = 'a spread such as "1 ticks", "0.8 pips" or "0.01%"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"1 ticks"`, `"0.8 pips"` (a pip is 10 ticks) or `"0.01%"`; raise ValueError."""
+        text = parse_text(value, cls.expected)
+        if _PERCENT.fullmatch(text):
+            return cls(0, Percent.parse(text).ppm)
+        return cls(_parse_steps(text, cls.expected), 0)
+
+    def __str__(self) -> str:
+        return ppm_text(self.ppm) if self.ppm else f"{self.ticks} ticks"
+
+
+@dataclass(frozen=True, slots=True)
+class Slippage:
+    """How much worse than the touch a taking fill is.
+
+    `value` is in ticks, in millionths of the price, or (volume) the impact in millionths that is
+    multiplied by the square of order size over bar volume.
+    """
+
+    model: Literal["none", "ticks", "ppm", "volume"]
+    value: int
+    expected = 'slippage such as "none", "1 ticks", "0.02%" or "volume 0.1"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"none"`, `"1 ticks"`, `"0.02%"` or `"volume 0.1"`; raise ValueError."""
+        text = parse_text(value, cls.expected)
+        if text == "none":
+            return cls("none", 0)
+        if _PERCENT.fullmatch(text):
+            return cls("ppm", Percent.parse(text).ppm)
+        if match := _VOLUME.fullmatch(text):
+            ppm = Decimal(match[1]) * PPM
+            if ppm < 0 or ppm != int(ppm):
+                raise _refuse(value, cls.expected)
+            return cls("volume", int(ppm))
+        return cls("ticks", _parse_steps(text, cls.expected))
+
+    def __str__(self) -> str:
+        match self.model:
+            case "none":
+                return "none"
+            case "ticks":
+                return f"{self.value} ticks"
+            case "ppm":
+                return ppm_text(self.value)
+            case "volume":
+                return f"volume {plain(Decimal(self.value) / PPM)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment in UTC: `"2023-11-01"` or `"2023-11-01T09:30:00Z"`."""
+
+    ns: int
+    expected = 'a UTC date such as "2023-11-01" or "2023-11-01T09:30:00Z"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse ISO text or a TOML date; a time without zone is refused; raise ValueError."""
+        moment = value
+        if isinstance(value, str):
+            try:
+                moment = (
+                    datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
+                )
+            except ValueError:
+                raise _refuse(value, cls.expected) from None
+        if not isinstance(moment, date):
+            raise _refuse(value, cls.expected)
+        if not isinstance(moment, datetime):
+            moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+        if moment.tzinfo is None:
+            raise ValueError(f"{value!s} has no time zone; expected {cls.expected}")
+        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        return cls((since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000)
+
+    def __str__(self) -> str:
+        moment = datetime.fromtimestamp(self.ns // 10**9, UTC)
+        if self.ns % _NANOSECONDS["d"] == 0:
+            return moment.strftime("%Y-%m-%d")
+        fraction = f".{self.ns % 10**9:09d}".rstrip("0") if self.ns % 10**9 else ""
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def _parse_steps(text: str, expected: str) -> int:
+    match = _STEPS.fullmatch(text)
+    if match is None:
+        raise _refuse(text, expected)
+    ticks = Decimal(match[1]) * (TICKS_PER_PIP if match[2].startswith("pip") else 1)
+    if ticks < 0 or ticks != int(ticks):
+        raise ValueError(f"{text!r} is not a whole number of ticks; expected {expected}")
+    return int(ticks)
