@@ -4,7 +4,7 @@ Idea: what has risen steadily goes on rising more often than not, and comparing 
 currency pair is fair once both moves are measured in their own volatility.
 
 Scores each symbol by its distance from its average in average true ranges. Every `every` hours,
-when the first bar of the new period closes, it closes what is no longer among the `hold` best and
+at the first bar of a new period, it closes what is no longer among the `hold` best and
 buys what has become so, if its score is positive; both at once, as a list of signals. A symbol
 whose last bar is older than `every` hours (forex at the weekend) is neither bought nor sold.
 Exits by being overtaken, or at a stop `stop_atr` average true ranges below the entry.
@@ -47,7 +47,7 @@ class Rotation(Strategy):
         self.stop_atr = float(config.get("stop_atr", 4.0))
         self.indicators = (self.average, self.atr)
         self.scores: dict[str, Score] = {}
-        self.period = -1
+        self.period: int | None = None
 
     def on_market_data(self, data: MarketData) -> list[TradeSignal] | None:
         """Keep the score of every symbol; rotate when a new period has begun."""
@@ -57,10 +57,9 @@ class Rotation(Strategy):
         strength = (data.close - data.indicators[self.average]) / atr if atr > 0 else 0.0
         self.scores[data.symbol] = Score(data.timestamp, strength, data.close, atr)
         period = data.timestamp // self.every_ns
-        if period == self.period:
-            return None
+        is_new = self.period is not None and period != self.period  # the first one is not whole
         self.period = period
-        return self._rotate(data.timestamp)
+        return self._rotate(data.timestamp) if is_new else None
 
     def _rotate(self, now_ns: int) -> list[TradeSignal]:
         fresh = {
