@@ -1,6 +1,6 @@
 """Session calendars: when a market trades, and whether a file's times agree with that."""
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ from adapters.feeds.interval import DAY_NS, HOUR_NS, MINUTE_NS
 from adapters.feeds.zones import BROKER, NEW_YORK, from_utc, parse_zone, to_utc
 from mmats.model.errors import DataError
 
-_FIAT = frozenset(
-    "AUD CAD CHF CNH CZK DKK EUR GBP HKD HUF JPY MXN NOK NZD PLN SEK SGD THB TRY USD ZAR XAU XAG".split()
+_PAIR_HALF = (
+    "AUD|CAD|CHF|CNH|CZK|DKK|EUR|GBP|HKD|HUF|JPY|MXN|NOK|NZD|PLN|SEK|SGD|THB|TRY|USD|ZAR|XAU|XAG"
 )
+_PAIR = re.compile(rf"({_PAIR_HALF})[_/-]?({_PAIR_HALF})")
 _WEEK_NS = 7 * DAY_NS
 # 1970-01-01 was a Thursday: the first Friday 17:00 of the epoch is 1 day and 17 hours in.
 _FRIDAY_CLOSE_NS = DAY_NS + 17 * HOUR_NS
@@ -26,8 +27,7 @@ _CANDIDATES = ("UTC", NEW_YORK, BROKER, "UTC-5", "UTC+2", "UTC+3", "Europe/Londo
 
 def is_forex(symbol: str) -> bool:
     """True for `EURUSD`, `EURUSD.OANDA`, `EUR_USD`: both halves are state currencies or metals."""
-    pair = symbol.split(".")[0].replace("_", "").replace("/", "").replace("-", "").upper()
-    return len(pair) == 6 and pair[:3] in _FIAT and pair[3:] in _FIAT
+    return _PAIR.fullmatch(symbol.split(".")[0].upper()) is not None
 
 
 def in_forex_week(utc_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -104,20 +104,16 @@ def _agreement(
     close_off = _signed_week(local_close - _FRIDAY_CLOSE_NS)
     open_off = _signed_week(local_open - _FRIDAY_CLOSE_NS - _WEEKEND_NS)
     off = (np.abs(close_off) > _TOLERANCE_NS) | (np.abs(open_off) > _TOLERANCE_NS)
-    example = next(_examples(local_close[off], local_open[off]), "")
+    worst = int(np.argmax(np.abs(close_off) + np.abs(open_off)))
+    example = (
+        f"it puts the close at {_weekday(int(local_close[worst]))} and the open at "
+        f"{_weekday(int(local_open[worst]))} New York, expected Fri 17:00 and Sun 17:00"
+    )
     return float(1 - off.mean()), example
 
 
 def _signed_week(offset_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     return (offset_ns + _WEEK_NS // 2) % _WEEK_NS - _WEEK_NS // 2
-
-
-def _examples(close_ns: NDArray[np.int64], open_ns: NDArray[np.int64]) -> Iterator[str]:
-    for close, opened in zip(close_ns, open_ns, strict=True):
-        yield (
-            f"it puts the close at {_weekday(int(close))} and the open at {_weekday(int(opened))} "
-            "New York, expected Fri 17:00 and Sun 17:00"
-        )
 
 
 def _weekday(local_ns: int) -> str:

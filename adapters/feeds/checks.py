@@ -71,7 +71,10 @@ def check_quotes(columns: dict[str, Column], where: Where) -> None:
     for name in ("bid", "ask"):
         _refuse(columns[name] <= 0, f"{name} is zero or negative", where, name)
         _refuse(columns[f"{name}_size"] < 0, "size is negative", where, f"{name}_size")
-    _refuse(columns["bid"] > columns["ask"], "bid is above ask", where, "bid")
+    crossed = columns["bid"] > columns["ask"]
+    if crossed.any():
+        problem = f"bid is above ask ({int(crossed.sum())} such quotes)"
+        raise at(problem, where, int(np.argmax(crossed)), "bid", "--drop-crossed leaves them out")
 
 
 def check_trades(columns: dict[str, Column], where: Where) -> None:
@@ -170,3 +173,13 @@ def check_interval(open_ns: Column, interval_ns: int, where: Where) -> None:
 def warnings_of(parts: Sequence[str]) -> tuple[str, ...]:
     """Drop empty parts and repetitions, keep the order."""
     return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def parse_integers(texts: pa.Array, column: str, where: Where) -> NDArray[np.int64]:
+    """Whole numbers as int64; DataError on anything else."""
+    good = pc.match_substring_regex(texts, r"^-?[0-9]{1,18}$")
+    if not pc.all(good).as_py():
+        index = int(pc.index(good, False).as_py())
+        raise at(f"{texts[index].as_py()!r} is no whole number", where, index, column)
+    values: NDArray[np.int64] = pc.cast(texts, pa.int64()).to_numpy()
+    return values

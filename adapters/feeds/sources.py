@@ -107,10 +107,14 @@ def _damaged(path: Path, what: str, error: Exception) -> DataError:
 
 
 def read_csv(
-    sources: Sequence[Source], names: Sequence[str], delimiter: str = ",", header_rows: int = 0
+    sources: Sequence[Source],
+    names: Sequence[str],
+    delimiter: str = ",",
+    header_rows: int = 0,
+    quoted: bool = False,
 ) -> RawTable:
     """Read CSV `sources` that all have exactly the columns `names`, every cell as text."""
-    tables = [_parse(source, names, delimiter, header_rows) for source in sources]
+    tables = [_parse(source, names, delimiter, header_rows, quoted) for source in sources]
     starts, total = [], 0
     for table in tables:
         starts.append(total)
@@ -131,7 +135,9 @@ def _single(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks)
 
 
-def _parse(source: Source, names: Sequence[str], delimiter: str, header_rows: int) -> pa.Table:
+def _parse(
+    source: Source, names: Sequence[str], delimiter: str, header_rows: int, quoted: bool
+) -> pa.Table:
     if not source.data.strip():
         raise DataError("the file is empty", file=source.name, hint="remove it from the import")
     bad: list[pa_csv.InvalidRow] = []
@@ -145,7 +151,9 @@ def _parse(source: Source, names: Sequence[str], delimiter: str, header_rows: in
             pa.BufferReader(source.data),
             # One thread: only then are bad rows numbered.
             pa_csv.ReadOptions(column_names=list(names), skip_rows=header_rows, use_threads=False),
-            pa_csv.ParseOptions(delimiter=delimiter, quote_char=False, invalid_row_handler=refuse),
+            pa_csv.ParseOptions(
+                delimiter=delimiter, quote_char='"' if quoted else False, invalid_row_handler=refuse
+            ),
             pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), check_utf8=True),
         )
     except pa.ArrowInvalid as error:

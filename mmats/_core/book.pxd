@@ -33,9 +33,7 @@ cdef struct level_t:
 cdef struct ladder_t:
     int64_t sign                    # 1 bids, -1 asks: price = key * sign
     int64_t best_key                # KEY_NONE where the side is empty
-    price_ticks_t best_ticks        # 0 where the side is empty
     lots_t best_lots                # 0 where the side is empty
-    int64_t level_count
     # Window: keys [base, base + WINDOW_TICKS) in a ring, key k in slot k % WINDOW_TICKS, so that
     # moving the window moves only the levels that enter or leave it. `base` is a multiple of 64.
     int64_t base
@@ -51,15 +49,17 @@ cdef class OrderBook:
     cdef ladder_t* ladders          # [0] bids, [1] asks
     cdef int phase                  # where in the message stream the book is
     cdef int resume                 # phase after an ignored message
+    cdef int64_t expected_first     # first sequence of the next row: the open message's, or the next
     cdef readonly BookState state
     cdef readonly bint is_live      # state == BOOK_LIVE; nothing may be decided when it is 0
     cdef readonly int64_t sequence  # last sequence of the snapshot or message applied last
 
     cdef int apply(self, const event_t* delta) noexcept nogil
-    cdef int _apply_slow(self, const event_t* delta) noexcept nogil
-    cdef int _apply_snapshot(self, const event_t* delta) noexcept nogil
+    cdef int _apply_admitted(self, const event_t* delta) noexcept nogil
+    cdef int _finish(self, int crossed) noexcept nogil
+    cdef int _admit(self, const event_t* delta) noexcept nogil
+    cdef int _admit_snapshot(self, const event_t* delta) noexcept nogil
     cdef int _start_message(self, const event_t* delta) noexcept nogil
-    cdef int _set(self, const event_t* delta) noexcept nogil
     cdef void _clear(self) noexcept nogil
     cdef int mark_stale(self, BookState state) noexcept nogil
 
@@ -71,10 +71,10 @@ cdef class OrderBook:
 
     # Top of the book; 0 = the side is empty, or the book is not live.
     cdef inline price_ticks_t best_bid_ticks(self) noexcept nogil:
-        return self.ladders[0].best_ticks if self.is_live else 0
+        return self.ladders[0].best_key if self.ladders[0].best_lots and self.is_live else 0
 
     cdef inline price_ticks_t best_ask_ticks(self) noexcept nogil:
-        return self.ladders[1].best_ticks if self.is_live else 0
+        return -self.ladders[1].best_key if self.ladders[1].best_lots and self.is_live else 0
 
     cdef inline lots_t best_bid_lots(self) noexcept nogil:
         return self.ladders[0].best_lots if self.is_live else 0

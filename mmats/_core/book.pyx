@@ -22,6 +22,7 @@ from mmats._core.types cimport (
 
 cdef extern from *:
     int count_leading_zeros "__builtin_clzll"(unsigned long long) noexcept nogil
+    int count_ones "__builtin_popcountll"(unsigned long long) noexcept nogil
     int count_trailing_zeros "__builtin_ctzll"(unsigned long long) noexcept nogil
 
 cdef enum Phase:
@@ -29,8 +30,7 @@ cdef enum Phase:
     PHASE_SNAPSHOT = 1  # inside one
     PHASE_SKIP = 2      # inside an ignored message
     PHASE_JOIN = 3      # after a snapshot: the next message may begin before the snapshot's end
-    PHASE_NEXT = 4      # between two messages
-    PHASE_OPEN = 5      # inside a message
+    PHASE_LIVE = 4
 
 cdef enum:
     PROCEED = 2                 # the row belongs to a good message: set its level
@@ -39,9 +39,16 @@ cdef enum:
     HEADROOM_TICKS = 1024       # room above the best after the window has moved
     DEPTH_TICKS_MIN = 1024      # the window moves down when the best is nearer to its end
 
-# Keys stay far from the ends of int64, so sums and distances of two keys cannot overflow.
-cdef uint64_t PRICE_TICKS_MAX = 1ULL << 60
-cdef int64_t KEY_NONE = -(1LL << 62)
+cdef extern from *:
+    """
+    #define KEY_NONE (-(1LL << 62))
+    """
+    const int64_t KEY_NONE      # best key of an empty side
+
+
+cdef inline bint _price_valid(price_ticks_t price) noexcept nogil:
+    """1..2**60, so that sums and distances of two keys cannot overflow."""
+    return ((<uint64_t>price - 1) >> 60) == 0
 
 
 # -- far levels ----------------------------------------------------------------------------------
@@ -100,11 +107,9 @@ cdef int _far_set(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
         _far_at(side, position).lots = lots
     elif found:
         _far_remove(side, position)
-        side.level_count -= 1
     elif lots > 0:
         if _far_insert(side, position, key, lots):
             return -1
-        side.level_count += 1
     return 0
 
 
@@ -163,16 +168,14 @@ cdef void _window_lower(ladder_t* side, int64_t base) noexcept nogil:
 
 cdef void _take_best(ladder_t* side, int64_t key) noexcept nogil:
     side.best_key = key
-    side.best_ticks = key * side.sign
     side.best_lots = side.lots[<uint64_t>key & SLOT_MASK]
 
 
 cdef void _find_best(ladder_t* side) noexcept nogil:
     """Find the best level after the former one has gone; keep the window behind it."""
     cdef int64_t key
-    if side.level_count == 0:
+    if side.summary == 0 and side.far_count == 0:
         side.best_key = KEY_NONE
-        side.best_ticks = 0
         side.best_lots = 0
         return
     key = _highest(side, side.summary) if side.summary else _far_at(side, side.far_count - 1).key
@@ -183,43 +186,38 @@ cdef void _find_best(ladder_t* side) noexcept nogil:
 
 cdef int _set_outside(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
     """Set a level outside the window; -1 where there is no room for one more."""
-    if key < side.base and side.level_count > 0:
+    if key < side.base and side.summary:
         return _far_set(side, key, lots)
     if lots == 0:
         return 0
-    if side.level_count == 0:
+    if side.summary == 0:
         side.base = _base_for(key)
     elif _window_raise(side, _base_for(key)):
         return -1
     _window_put(side, key, lots)
-    side.level_count += 1
     _take_best(side, key)
     return 0
 
 
 cdef inline int _set_level(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
-    """Set the size of a level, 0 removes it; -1 where there is no room for one more.
-
-    Add, change and delete come in random order, so the common path has no branch on which it is.
-    """
+    """Set the size of a level, 0 removes it; -1 where there is no room for one more."""
     cdef uint64_t slot = <uint64_t>key & SLOT_MASK
-    cdef uint64_t index = slot >> 6, shift = slot & 63, word = side.words[index]
-    cdef uint64_t present = lots > 0
-    cdef bint better
+    cdef uint64_t index = slot >> 6, bit = 1ULL << (slot & 63)
     if cython.unlikely(<uint64_t>(key - side.base) >= <uint64_t>WINDOW_TICKS):
         return _set_outside(side, key, lots)
-    side.level_count += <int64_t>(present - ((word >> shift) & 1))
-    word = (word & ~(1ULL << shift)) | (present << shift)
-    side.words[index] = word
-    side.summary = (side.summary & ~(1ULL << index)) | (<uint64_t>(word != 0) << index)
     side.lots[slot] = lots
-    if cython.unlikely((present == 0) & (key == side.best_key)):
-        _find_best(side)
-        return 0
-    better = (key >= side.best_key) & <bint>present
-    side.best_key = key if better else side.best_key
-    side.best_ticks = key * side.sign if better else side.best_ticks
-    side.best_lots = lots if better else side.best_lots
+    if lots > 0:
+        side.words[index] |= bit
+        side.summary |= 1ULL << index
+        if key >= side.best_key:
+            side.best_key = key
+            side.best_lots = lots
+    else:
+        side.words[index] &= ~bit
+        if side.words[index] == 0:
+            side.summary &= ~(1ULL << index)
+        if key == side.best_key:
+            _find_best(side)
     return 0
 
 
@@ -234,8 +232,15 @@ cdef void _clear_ladder(ladder_t* side) noexcept nogil:
         side.summary &= side.summary - 1
     side.far_first = 0
     side.far_count = 0
-    side.level_count = 0
     _find_best(side)
+
+
+cdef int64_t _level_count(const ladder_t* side) noexcept nogil:
+    cdef int64_t count = <int64_t>side.far_count
+    cdef int index
+    for index in range(WINDOW_WORDS):
+        count += count_ones(side.words[index])
+    return count
 
 
 cdef int _next_below(ladder_t* side, int64_t beyond, int64_t* key, lots_t* lots) noexcept nogil:
@@ -243,7 +248,7 @@ cdef int _next_below(ladder_t* side, int64_t beyond, int64_t* key, lots_t* lots)
     cdef uint64_t slot, turn, index, position, word, rows
     cdef level_t* level
     if beyond > side.best_key:
-        if side.level_count == 0:
+        if side.summary == 0:
             return 0
         key[0], lots[0] = side.best_key, side.best_lots
         return 1
@@ -286,6 +291,7 @@ cdef class OrderBook:
         self._clear()
         self.phase = PHASE_WAIT
         self.resume = PHASE_WAIT
+        self.expected_first = 0
         self.state = BOOK_EMPTY
         self.is_live = False
         self.sequence = 0
@@ -297,38 +303,47 @@ cdef class OrderBook:
 
     cdef int apply(self, const event_t* delta) noexcept nogil:
         """Apply one row; an ApplyResult. The book may be read after a row with DELTA_LAST."""
-        cdef int flags = delta.flags, last = (flags & DELTA_LAST) != 0, code
-        # The row is in order if it starts the message that must follow, or continues the open one.
-        cdef uint64_t link = (<uint64_t>delta.d if self.phase == PHASE_OPEN
-                              else <uint64_t>delta.c - 1)
-        if cython.unlikely(self.phase < PHASE_NEXT or link != <uint64_t>self.sequence
-                           or flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d):
-            code = self._apply_slow(delta)
+        cdef int code
+        if cython.unlikely(delta.c != self.expected_first or self.phase != PHASE_LIVE
+                           or delta.flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d):
+            code = self._admit(delta)
             if code != PROCEED:
                 return code
-        if cython.unlikely(self._set(delta) < 0):
-            return APPLY_STALE
-        self.sequence = delta.d if delta.d else self.sequence
-        self.phase = PHASE_NEXT if last else PHASE_OPEN
-        if cython.unlikely(last & (self.ladders[0].best_key + self.ladders[1].best_key >= 0)):
-            return self.mark_stale(BOOK_STALE_CROSSED)
-        return APPLY_DONE
+        return self._apply_admitted(delta)
 
-    cdef inline int _set(self, const event_t* delta) noexcept nogil:
-        """Check one row and set its level; APPLY_STALE where it cannot be right or does not fit."""
-        cdef int64_t is_ask = delta.flags & DELTA_ASK
-        cdef int64_t key = (delta.a ^ -is_ask) + is_ask     # minus the price for asks
-        if cython.unlikely(<uint64_t>delta.a - 1 >= PRICE_TICKS_MAX or delta.b < 0
-                           or delta.kind != EVENT_DELTA):
+    cdef inline int _apply_admitted(self, const event_t* delta) noexcept nogil:
+        """Set the level of a row whose place in the stream is right."""
+        cdef uint64_t is_ask = delta.flags & DELTA_ASK
+        cdef int64_t key = (delta.a ^ -<int64_t>is_ask) + <int64_t>is_ask   # -price for asks
+        cdef uint64_t last = (delta.flags & DELTA_LAST) != 0, crossed
+        if cython.unlikely(not _price_valid(delta.a) or delta.b < 0 or delta.kind != EVENT_DELTA):
             return self.mark_stale(BOOK_STALE_INVALID)
         if cython.unlikely(_set_level(&self.ladders[is_ask], key, delta.b)):
             return self.mark_stale(BOOK_STALE_FULL)
+        if delta.d:
+            self.sequence = delta.d
+        if last:
+            self.expected_first = <int64_t>(<uint64_t>self.sequence + 1)
+            crossed = self.ladders[0].best_key + self.ladders[1].best_key >= 0
+            if cython.unlikely(crossed or self.phase == PHASE_SNAPSHOT):
+                return self._finish(crossed)
+        else:
+            self.expected_first = delta.c
         return APPLY_DONE
 
-    cdef int _apply_slow(self, const event_t* delta) noexcept nogil:
-        """Rows of snapshots, first rows of messages out of the ordinary, rows without numbers."""
+    cdef int _finish(self, int crossed) noexcept nogil:
+        """The last row of a message that leaves the book crossed, or of a snapshot."""
+        if crossed:
+            return self.mark_stale(BOOK_STALE_CROSSED)
+        self.phase = PHASE_JOIN
+        self.state = BOOK_LIVE
+        self.is_live = True
+        return APPLY_DONE
+
+    cdef int _admit(self, const event_t* delta) noexcept nogil:
+        """Rows that do not simply follow the last one: PROCEED, or the result of the row."""
         if delta.flags & DELTA_CLEAR or self.phase == PHASE_SNAPSHOT:
-            return self._apply_snapshot(delta)
+            return self._admit_snapshot(delta)
         if self.phase == PHASE_WAIT:
             return APPLY_IGNORED
         if self.phase == PHASE_SKIP:
@@ -337,27 +352,29 @@ cdef class OrderBook:
             return APPLY_IGNORED
         if delta.flags & DELTA_SNAPSHOT or delta.c < 0 or delta.c > delta.d:
             return self.mark_stale(BOOK_STALE_INVALID)
-        if delta.d == 0:
-            return PROCEED
-        if self.phase == PHASE_OPEN:
-            if delta.d == self.sequence:
-                return PROCEED
+        if self.expected_first <= self.sequence:    # inside a message: the end of it is missing
             return self.mark_stale(BOOK_STALE_GAP)
         return self._start_message(delta)
 
     cdef int _start_message(self, const event_t* delta) noexcept nogil:
         """The rule of the venue on numbered messages, for the first row of one."""
+        cdef bint joining = self.phase == PHASE_JOIN
+        if delta.d == 0:
+            self.phase = PHASE_LIVE
+            return PROCEED
         if delta.d <= self.sequence:
-            self.resume = self.phase
             if not delta.flags & DELTA_LAST:
+                self.resume = self.phase
                 self.phase = PHASE_SKIP
             return APPLY_IGNORED
-        if delta.c - 1 > self.sequence or (self.phase == PHASE_NEXT
-                                           and delta.c - 1 != self.sequence):
+        if delta.c - 1 > self.sequence or (delta.c - 1 < self.sequence and not joining):
             return self.mark_stale(BOOK_STALE_GAP)
+        self.phase = PHASE_LIVE
         return PROCEED
 
-    cdef int _apply_snapshot(self, const event_t* delta) noexcept nogil:
+    cdef int _admit_snapshot(self, const event_t* delta) noexcept nogil:
+        if delta.d < 0:
+            return self.mark_stale(BOOK_STALE_INVALID)
         if delta.flags & DELTA_CLEAR:
             self._clear()
             self.state = BOOK_EMPTY
@@ -366,15 +383,7 @@ cdef class OrderBook:
             self.sequence = delta.d
         elif not delta.flags & DELTA_SNAPSHOT or delta.d != self.sequence:
             return self.mark_stale(BOOK_STALE_GAP)
-        if self._set(delta) < 0:
-            return APPLY_STALE
-        if delta.flags & DELTA_LAST:
-            if self.ladders[0].best_key + self.ladders[1].best_key >= 0:
-                return self.mark_stale(BOOK_STALE_CROSSED)
-            self.phase = PHASE_JOIN
-            self.state = BOOK_LIVE
-            self.is_live = True
-        return APPLY_DONE
+        return PROCEED
 
     cdef void _clear(self) noexcept nogil:
         _clear_ladder(&self.ladders[0])
@@ -406,7 +415,7 @@ cdef class OrderBook:
         cdef ladder_t* side = &self.ladders[is_ask != 0]
         cdef int64_t key
         cdef uint64_t position
-        if not self.is_live or <uint64_t>price - 1 >= PRICE_TICKS_MAX:
+        if not self.is_live or not _price_valid(price):
             return 0
         key = price * side.sign
         if <uint64_t>(key - side.base) < <uint64_t>WINDOW_TICKS:
@@ -420,7 +429,7 @@ cdef class OrderBook:
                         lots_t* lots) noexcept nogil:
         cdef ladder_t* side = &self.ladders[is_ask != 0]
         cdef int64_t key
-        if not self.is_live or <uint64_t>beyond > PRICE_TICKS_MAX:
+        if not self.is_live or (beyond != 0 and not _price_valid(beyond)):
             return 0
         if not _next_below(side, beyond * side.sign if beyond else -KEY_NONE, &key, lots):
             return 0
@@ -451,7 +460,7 @@ cdef class OrderBook:
     def level_count(self):
         if not self.is_live:
             return 0
-        return self.ladders[0].level_count + self.ladders[1].level_count
+        return _level_count(&self.ladders[0]) + _level_count(&self.ladders[1])
 
     def size(self, bint is_ask, int64_t price_ticks):
         return self.size_at(is_ask, price_ticks)
@@ -472,13 +481,13 @@ cdef object _rows(deltas):
 
 cdef object _best(OrderBook book, int is_ask):
     cdef ladder_t* side = &book.ladders[is_ask]
-    if not book.is_live or side.level_count == 0:
+    if not book.is_live or side.summary == 0:
         return None
-    return side.best_ticks, side.best_lots
+    return side.best_key * side.sign, side.best_lots
 
 
 cdef object _depth(OrderBook book, int is_ask, int64_t levels):
-    cdef int64_t count = min(levels, book.ladders[is_ask].level_count) if book.is_live else 0
+    cdef int64_t count = min(levels, _level_count(&book.ladders[is_ask])) if book.is_live else 0
     cdef int64_t k
     cdef price_ticks_t price = 0
     cdef int64_t[:, ::1] view

@@ -360,16 +360,16 @@ cdef class AccountState:
     @property
     def equity(self):
         """Everything at current marks."""
-        return self.ledger.equity_units / UNITS_PER_MONEY
+        return self.ledger.account_equity / UNITS_PER_MONEY
 
     @property
     def balance(self):
-        """Money that is not bound in spot holdings, without open results."""
-        return self.ledger.balance_units / UNITS_PER_MONEY
+        """Money that is not bound in spot holdings, less open losses of margin positions."""
+        return (self.ledger.account_free_money + self.ledger.account_margin_used) / UNITS_PER_MONEY
 
     @property
     def margin_used(self):
-        return self.ledger.margin_units / UNITS_PER_MONEY
+        return self.ledger.account_margin_used / UNITS_PER_MONEY
 
     def position(self, str symbol not None):
         """Return this strategy's signed quantity in `symbol`."""

@@ -93,3 +93,5 @@ cdef class Pipeline:
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1
     cdef int _sample(self) except -1
     cdef int _sample_cells(self) except -1
+    # -- private --
+    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal)

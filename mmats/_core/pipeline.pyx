@@ -7,12 +7,15 @@ ports it is given makes it a backtest, paper, advisory or operator run.
 """
 
 cimport cython
-from cpython.object cimport PyObject, PyObject_CallOneArg
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_REFCNT
 from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
+
+cdef extern from "Python.h":
+    object PyObject_CallOneArg(object callable, object argument)
 
 import traceback
 
@@ -30,7 +33,8 @@ from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport (
-    DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, STATE_CANCELED,
+    DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
+    STATE_CANCELED,
     STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED, STATE_REJECTED, event_t,
     money_t, price_ticks_t, report_t, ts_ns_t,
 )
@@ -301,7 +305,7 @@ cdef class Pipeline:
                     answer = slot.on_order_book(self.names[instrument], book)
                     if answer is not None:
                         self._take_answer(slot, answer)
-                except PipelineFault:
+                except (PipelineFault, StrategyStopped):
                     raise
                 except Exception as error:
                     self._disable(slot, "on_order_book", error)
@@ -361,7 +365,7 @@ cdef class Pipeline:
             if answer is None:
                 return 0
             self._take_answer(slot, answer)
-        except PipelineFault:
+        except (PipelineFault, StrategyStopped):
             raise
         except Exception as error:
             self._disable(slot, "on_market_data", error)
@@ -430,10 +434,10 @@ cdef class Pipeline:
 
     cdef int drain(self, ts_ns_t now_ns) except -1:
         cdef report_t report
-        if now_ns > self.now_ns:
-            self.now_ns = now_ns
         while self.venue.next_report(now_ns, &report):
-            self.orders.on_report(&report, now_ns)
+            if report.ts_recv_ns > self.now_ns:
+                self.now_ns = report.ts_recv_ns
+            self.orders.on_report(&report, self.now_ns)
             self._tell_results()
         return 0
 
@@ -441,6 +445,8 @@ cdef class Pipeline:
         cdef outcome_t outcome
         cdef StrategySlot slot
         while self.orders.next_outcome(&outcome):
+            if outcome.role != ROLE_ENTRY and outcome.lots > 0 and outcome.price_ticks == 0:
+                continue  # the end of a protective order without a fill is housekeeping
             slot = <StrategySlot>self.strategies[outcome.strategy]
             if slot.on_signal_result is not None:
                 self._tell(slot, &outcome)
@@ -458,7 +464,7 @@ cdef class Pipeline:
         result.pnl = outcome.realized / UNITS_PER_MONEY
         result.status = STATUS_NAMES[outcome.state]
         result.reason = REASON_NAMES[outcome.reason] if outcome.reason != 0 else ""
-        if outcome.state == STATE_DENIED or outcome.state == STATE_REJECTED:
+        if outcome.role != ROLE_ENTRY or self._is_last(outcome, signal):
             slot.signals.pop(outcome.signal_id, None)
         try:
             slot.on_signal_result(signal, result)
@@ -466,12 +472,20 @@ cdef class Pipeline:
             self._disable(slot, "on_signal_result", error)
         return 0
 
+    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal):
+        """1 where no further result of this signal can come: done, and nothing protects it."""
+        if outcome.state == STATE_PARTIALLY_FILLED or signal is None:
+            return 0
+        if outcome.state == STATE_FILLED:
+            return signal.stop_loss is None and signal.take_profit is None
+        return 1
+
     # -- samples ---------------------------------------------------------------------------------
 
     cdef int _sample(self) except -1:
         """Keep the equity as it stood before the event that is about to be handled."""
         cdef int64_t* row
-        if self.sample_due_ns != 0:
+        if self.sample_due_ns != 0 and self.gate.is_valued:
             row = self.equity_samples.add()
             row[0] = self.sample_due_ns
             row[1] = self.gate.equity
@@ -502,9 +516,10 @@ cdef class Pipeline:
             return 0
         if self.gate.observe(self.now_ns) != 0:
             raise PipelineFault("the account can't be valued at the end")
-        row = self.equity_samples.add()
-        row[0] = self.now_ns
-        row[1] = self.gate.equity
+        if self.gate.is_valued:
+            row = self.equity_samples.add()
+            row[0] = self.now_ns
+            row[1] = self.gate.equity
         return self._sample_cells()
 
     def equity_curve(self):

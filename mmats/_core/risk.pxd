@@ -66,6 +66,7 @@ cdef struct limits_t:
     int64_t drawdown_ppm          # of the peak equity
     money_t exposure_max          # gross, worst case with open orders
     int64_t exposure_ppm          # of equity
+    money_t order_notional_min    # entries
     money_t order_notional_max
     money_t position_notional_max # one instrument, worst case
     int64_t price_collar_ppm      # distance of a price from the mark
@@ -95,12 +96,16 @@ cdef class RiskGate:
     cdef limits_t* markets            # [market]
     cdef limits_t* strategies         # [strategy]
     cdef limits_t* symbols            # [instrument]; notional limits only
+    cdef lots_t* order_lots_max       # [instrument]
+    cdef lots_t* position_lots_max    # [instrument]
     cdef open_t* open                 # [instrument]
     cdef open_t* open_by_cell         # [strategy * instrument_count + instrument]
     cdef int32_t* open_orders         # [strategy]
     cdef int open_order_count
     cdef money_t reserved             # Σ reserve of open orders, account currency
-    cdef readonly money_t equity      # at the last mark
+    cdef readonly money_t equity      # at the last mark at which it was known
+    cdef readonly money_t initial_equity  # the first that was known
+    cdef readonly bint is_valued      # 0 = a currency that we hold has no rate
     cdef scope_t account_scope        # of equity
     cdef scope_t* market_scopes       # of profit and loss
     cdef scope_t* strategy_scopes
@@ -145,3 +150,6 @@ cdef class RiskGate:
                                  verdict_t* out) noexcept nogil
     cdef int _margin_needed(self, const order_t* order, lots_t leaves, money_t notional,
                             money_t* out) noexcept nogil
+    # -- private --
+    cdef lots_t _worst_lots(self, lots_t position, const open_t* pending, lots_t extra_buy,
+                            lots_t extra_sell) noexcept nogil

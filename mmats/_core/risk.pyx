@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from mmats._core.ledger cimport Ledger, cell_t, holding_t
+from mmats._core.ledger cimport LEDGER_NO_RATE, Ledger, cell_t, holding_t
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_STOP_LIMIT, SETTLE_SPOT, SIDE_BUY, TRADING_ACTIVE,
     TRADING_HALTED, instrument_t, lots_t, mmats_add, mmats_muldiv_ceil, mmats_muldiv_floor,
@@ -65,6 +65,7 @@ cdef void _unlimited(limits_t* limits) noexcept nogil:
     limits.drawdown_ppm = INT64_MAX
     limits.exposure_max = INT64_MAX
     limits.exposure_ppm = INT64_MAX
+    limits.order_notional_min = 0
     limits.order_notional_max = INT64_MAX
     limits.position_notional_max = INT64_MAX
     limits.price_collar_ppm = INT64_MAX
@@ -85,6 +86,8 @@ cdef class RiskGate:
         self.markets = <limits_t*>calloc(market_count, sizeof(limits_t))
         self.strategies = <limits_t*>calloc(strategies, sizeof(limits_t))
         self.symbols = <limits_t*>calloc(instruments, sizeof(limits_t))
+        self.order_lots_max = <lots_t*>calloc(instruments, sizeof(lots_t))
+        self.position_lots_max = <lots_t*>calloc(instruments, sizeof(lots_t))
         self.open = <open_t*>calloc(instruments, sizeof(open_t))
         self.open_by_cell = <open_t*>calloc(strategies * instruments, sizeof(open_t))
         self.open_orders = <int32_t*>calloc(strategies, sizeof(int32_t))
@@ -102,6 +105,7 @@ cdef class RiskGate:
             _unlimited(&self.strategies[k])
         for k in range(instruments):
             _unlimited(&self.symbols[k])
+            self.order_lots_max[k] = self.position_lots_max[k] = INT64_MAX
         self.market_buffer_ppm = 0
         self.day_end_ns = 0
 
@@ -109,6 +113,8 @@ cdef class RiskGate:
         free(self.markets)
         free(self.strategies)
         free(self.symbols)
+        free(self.order_lots_max)
+        free(self.position_lots_max)
         free(self.open)
         free(self.open_by_cell)
         free(self.open_orders)
@@ -144,6 +150,12 @@ cdef class RiskGate:
     def limits(self, str level not None, int index=0):
         """Return the limits of one scope as a dict."""
         return self._scope_limits(level, index)[0]
+
+    def set_quantity_limits(self, int instrument, lots_t order_max, lots_t position_max):
+        """Limit one order and the worst-case position of an instrument, in lots."""
+        self._scope_limits("symbol", instrument)
+        self.order_lots_max[instrument] = order_max
+        self.position_lots_max[instrument] = position_max
 
     def set_reserve(self, int64_t fee_ppm, int64_t market_buffer_ppm):
         """Say what a purchase reserves beyond its notional, in millionths."""
@@ -211,14 +223,19 @@ cdef class RiskGate:
         cdef int new_day = now_ns >= self.day_end_ns
         cdef money_t equity
         cdef int error = self.ledger.equity(&equity)
+        if error == LEDGER_NO_RATE:
+            self.is_valued = 0
+            return 0
         if error != 0:
             return error
         self.equity = equity
+        self.is_valued = 1
         if new_day:
             self.day_end_ns = (now_ns // DAY_NS + 1) * DAY_NS
             self.account_scope.day_start = equity
             if self.account_scope.peak == 0:
                 self.account_scope.peak = equity
+                self.initial_equity = equity
             self._observe_scopes(1)
         elif self.ledger.strategy_count > 0:
             self._observe_scopes(0)
@@ -328,7 +345,7 @@ cdef class RiskGate:
                            verdict_t* out) noexcept nogil:
         cdef int reason
         cdef money_t notional, allowed
-        if not self.ledger.is_valued(order.instrument, now_ns):
+        if not self.is_valued or not self.ledger.is_valued(order.instrument, now_ns):
             return _deny(out, REASON_VALUATION_UNKNOWN, 0, 1)
         reason = self._check_losses(order, out)
         if reason != REASON_OK:
@@ -341,6 +358,10 @@ cdef class RiskGate:
         allowed = self._strictest_order_notional(order)
         if notional > allowed:
             return _deny(out, REASON_NOTIONAL_MAX, notional, allowed)
+        if notional < self.overall.order_notional_min:
+            return _deny(out, REASON_NOTIONAL_MIN, notional, self.overall.order_notional_min)
+        if leaves > self.order_lots_max[order.instrument]:
+            return _deny(out, REASON_QUANTITY_MAX, leaves, self.order_lots_max[order.instrument])
         if self.open_order_count >= self.overall.open_orders_max:
             return _deny(out, REASON_OPEN_ORDERS, self.open_order_count + 1,
                          self.overall.open_orders_max)
@@ -421,12 +442,17 @@ cdef class RiskGate:
         return self.ledger.convert(
             quote, self.ledger.instruments[order.instrument].quote_currency, 1, out)
 
-    cdef int _instrument_exposure(self, int instrument, lots_t extra_buy, lots_t extra_sell,
-                                  lots_t position, open_t* pending, money_t* out) noexcept nogil:
-        """Largest |position| that open orders can lead to, in account currency."""
+    cdef lots_t _worst_lots(self, lots_t position, const open_t* pending, lots_t extra_buy,
+                            lots_t extra_sell) noexcept nogil:
+        """Largest |position| that open orders and the new one can lead to."""
         cdef lots_t long_case = position + pending.buy_lots + extra_buy
         cdef lots_t short_case = pending.sell_lots + extra_sell - position
-        cdef lots_t worst = long_case if long_case > short_case else short_case
+        return long_case if long_case > short_case else short_case
+
+    cdef int _instrument_exposure(self, int instrument, lots_t extra_buy, lots_t extra_sell,
+                                  lots_t position, open_t* pending, money_t* out) noexcept nogil:
+        """The worst case in account currency."""
+        cdef lots_t worst = self._worst_lots(position, pending, extra_buy, extra_sell)
         cdef money_t quote
         if worst <= 0:
             out[0] = 0
@@ -474,6 +500,11 @@ cdef class RiskGate:
         cdef int64_t allowed
         cdef money_t observed
         cdef lots_t extra_buy = leaves if order.side == SIDE_BUY else 0
+        cdef lots_t worst = self._worst_lots(
+            self.ledger.holdings[order.instrument].lots, &self.open[order.instrument], extra_buy,
+            leaves - extra_buy)
+        if worst > self.position_lots_max[order.instrument]:
+            return _deny(out, REASON_POSITION_MAX, worst, self.position_lots_max[order.instrument])
         allowed = _least(
             _least(self.overall.position_notional_max, self.markets[market].position_notional_max),
             _least(self.strategies[order.strategy].position_notional_max,

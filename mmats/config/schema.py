@@ -5,10 +5,10 @@ TOML has no null: `"none"` stands for "no limit" or "not set" wherever a type al
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from mmats.config.units import (
     Duration,
@@ -61,7 +61,7 @@ class InstrumentTable(Table, frozen=True):
     notional_min: Decimal | UnsetType = UNSET  # quote currency
     settlement: Literal["spot", "margin"] | UnsetType = UNSET
     price_basis: Literal["trade", "bid", "mid"] | UnsetType = UNSET
-    leverage: int | UnsetType = UNSET
+    leverage: Annotated[int, Meta(ge=0, le=1000)] | UnsetType = UNSET
     multiplier: Decimal | UnsetType = UNSET
     stale_after: Duration | UnsetType = UNSET
     source: str | UnsetType = UNSET  # where the values come from, with date
@@ -75,7 +75,7 @@ class FeedTable(Table, frozen=True):
     path: str = "catalog"  # catalog: folder, relative to the configuration file
     kind: Literal["bar", "quote", "trade", "delta"] = "bar"
     interval: Duration = Duration(MINUTE_NS)  # of bars
-    days: int = 30  # synthetic: length
+    days: Annotated[int, Meta(ge=1, le=3660)] = 30  # synthetic: length
     start: Instant = Instant(1_704_067_200 * 10**9)  # synthetic: first moment, 2024-01-01
 
 
@@ -112,7 +112,7 @@ class StrategyRiskTable(Table, frozen=True):
     drawdown_max: Limit | None = None
     position_notional_max: Money | None = None
     order_notional_max: Money | None = None
-    open_orders_max: int | None = None
+    open_orders_max: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
 
 class SymbolRiskTable(Table, frozen=True):
@@ -136,7 +136,7 @@ class RiskTable(Table, frozen=True):
     position_notional_max: Money | None = None
     price_collar: Percent | None = Percent(50_000)  # limit price against the mark
     message_rate_max: Rate | None = Rate(10, 10**9)
-    open_orders_max: int | None = 50
+    open_orders_max: Annotated[int, Meta(ge=1, le=10_000)] | None = 50
     stop_loss_required: bool = False
     markets: dict[str, MarketRiskTable] = {}
     strategies: dict[str, StrategyRiskTable] = {}
@@ -200,7 +200,7 @@ class BacktestTable(Table, frozen=True):
 
     start: Instant | None = None  # None: where the data starts
     end: Instant | None = None  # exclusive
-    seed: int = 1
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     equity_interval: Duration = Duration(MINUTE_NS)
 
 

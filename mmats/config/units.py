@@ -34,7 +34,7 @@ def parse_text(value: object, expected: str) -> str:
     """Return `value` if it is text, else say what was expected; raise ValueError."""
     if isinstance(value, str):
         return value.strip()
-    raise ValueError(f"expected {expected} as text in quotes, found {value!r}")
+    raise ValueError(f"expected {expected} in quotes, found {value!r}")
 
 
 def parse_ppm(number: str, expected: str) -> int:
@@ -54,6 +54,11 @@ def plain(number: Decimal) -> str:
     """Return a decimal without exponent and without trailing zeros."""
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def exact(number: str) -> Decimal:
+    """Return a decimal in its shortest form, so that "5.0" and "5" are the same configuration."""
+    return Decimal(plain(Decimal(number)))
 
 
 def _refuse(value: object, expected: str) -> ValueError:
@@ -134,7 +139,7 @@ class Money:
         match = _MONEY.fullmatch(parse_text(value, cls.expected))
         if match is None:
             raise _refuse(value, cls.expected)
-        amount = Decimal(match[1])
+        amount = exact(match[1])
         if amount < 0:
             raise ValueError(f"must not be negative, found {value!r}")
         if amount * 10**8 != int(amount * 10**8):
@@ -185,7 +190,7 @@ class QuoteAmount:
         match = _QUOTE_AMOUNT.fullmatch(parse_text(value, cls.expected))
         if match is None:
             raise _refuse(value, cls.expected)
-        amount = Decimal(match[1])
+        amount = exact(match[1])
         if amount < 0:
             raise ValueError(f"must not be negative, found {value!r}")
         if amount * 10**8 != int(amount * 10**8):

@@ -1,9 +1,8 @@
-<<<<<<< HEAD
-"""Errors that say what is wrong, where, and what to do about it."""
+"""Errors a person can act on: what is wrong, where, and what to do about it."""
 
 
 class MmatsError(Exception):
-    """Base of every error that a user can cause and mend.
+    """Base of every error that this system raises on purpose.
 
     Parameters
     ----------
@@ -26,33 +25,25 @@ class MmatsError(Exception):
         return f"{text} ({self.hint})" if self.hint else text
 
 
-class ConfigError(MmatsError):
-    """The configuration can't be used."""
-
-
-class DataError(MmatsError):
-    """Market data is missing, damaged or contradicts itself."""
+class ConfigError(MmatsError, ValueError):
+    """A setting is missing, unknown or contradicts another one."""
 
 
 class StrategyError(MmatsError):
-    """A strategy can't be loaded or breaks its contract."""
-=======
-"""Errors a person can act on: what was wrong, where, what to do."""
-
-
-class MmatsError(Exception):
-    """Base of every error this system raises on purpose."""
-
-
-class ConfigError(MmatsError, ValueError):
-    """A setting is missing, unknown or contradicts another one."""
+    """A strategy can't be loaded, breaks its contract, or raised."""
 
 
 class DataError(MmatsError, ValueError):
     """Market data that can't be used as it is.
 
-    `problem` says what is wrong; `file`, `row` (1-based line of the file) and `column` say where;
-    `hint` says what to do. The message is one line made of all of them.
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    file, row, column : str, int, str
+        Where it is; `row` is the 1-based line of the file.
+    hint : str
+        What to do.
     """
 
     def __init__(
@@ -64,16 +55,13 @@ class DataError(MmatsError, ValueError):
         column: str = "",
         hint: str = "",
     ) -> None:
-        self.problem, self.file, self.row, self.column, self.hint = problem, file, row, column, hint
-        where = ", ".join(
-            part
-            for part in (
-                file,
-                f"row {row}" if row is not None else "",
-                f"column {column}" if column else "",
-            )
-            if part
+        parts = (
+            file,
+            f"row {row}" if row is not None else "",
+            f"column {column}" if column else "",
         )
-        message = f"{where}: {problem}" if where else problem
-        super().__init__(f"{message} ({hint})" if hint else message)
->>>>>>> data
+        super().__init__(problem, ", ".join(part for part in parts if part), hint)
+        self.problem = problem
+        self.file = file
+        self.row = row
+        self.column = column

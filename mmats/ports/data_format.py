@@ -71,6 +71,7 @@ class ImportOptions:
     basis: str | None = None
     kind: DataKind | None = None
     drop_duplicates: bool = False
+    drop_crossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

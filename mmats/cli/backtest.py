@@ -1,0 +1,114 @@
+"""`mmats backtest` and `mmats demo`."""
+
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmats.cli.console import err, out, progress
+from mmats.config import Config, load_config
+from mmats.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmats.backtest import Report
+
+DEMO_HTML = Path("mmats-demo.html")
+SYNTHETIC_NOTE = (
+    "SYNTHETIC market data: generated from a seed, not recorded. "
+    "The result says nothing about any real market."
+)
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a self-contained page.")
+@click.option("--start", help="First moment in UTC, such as 2023-11-01.")
+@click.option("--end", help="End in UTC, exclusive.")
+@click.option("--seed", type=int, help="Seed of synthetic data, jitter and queue model.")
+@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+def backtest(
+    config: Path,
+    as_json: bool,
+    html: Path | None,
+    start: str | None,
+    end: str | None,
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Run the strategies of CONFIG on its data and print the report."""
+    given = {"start": start, "end": end, "seed": seed}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    loaded = load_config(config, overrides={"backtest": overrides} if overrides else None)
+    run_and_print(loaded, as_json=as_json, html=html, quiet=quiet)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    default=DEMO_HTML,
+    show_default=True,
+    help="Where to write the page.",
+)
+@click.option("--seed", type=int, help="Another synthetic market.")
+@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+def demo(as_json: bool, html: Path, seed: int | None, quiet: bool) -> None:
+    """Trade a synthetic market with two strategies on a 150 EUR account; needs no network."""
+    with resources.as_file(resources.files("mmats.config").joinpath("demo.toml")) as path:
+        loaded = load_config(
+            path, overrides={"backtest": {"seed": seed}} if seed is not None else None
+        )
+    run_and_print(loaded, as_json=as_json, html=html, quiet=quiet)
+
+
+def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bool) -> None:
+    """Run a backtest, print its report and write its page; the page is whole or not there."""
+    if html is not None:
+        check_writable(html)
+    is_synthetic = any(feed.source == "synthetic" for feed in config.feeds)
+    if is_synthetic and not quiet:
+        err().print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
+    report = run_backtest(config, quiet=quiet)
+    if html is not None:
+        write_html(report, html)
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        out().print(report.render())
+        if is_synthetic:
+            out().print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
+    if html is not None and not quiet:
+        err().print(f"page: {html}")
+
+
+def run_backtest(config: Config, *, quiet: bool, data: Any = None) -> "Report":
+    """Run a backtest with progress on stderr."""
+    # Imported here: numpy and pandas cost every other verb a second.
+    from mmats.backtest import run
+
+    with progress("backtest", quiet) as advance:
+        return run(config, data, progress=advance)
+
+
+def check_writable(path: Path) -> None:
+    """Find out before a long run that its page could not be written; raise ConfigError."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}", "--html", "create it first")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", "--html", "give the name of a file")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{folder} can't be written to", "--html")
+
+
+def write_html(report: "Report", path: Path) -> None:
+    """Write beside the target, then rename: an interrupted run leaves no half page."""
+    with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".mmats-") as folder:
+        partial = Path(folder, path.name)
+        report.to_html(partial)
+        partial.replace(path)

@@ -1,0 +1,82 @@
+"""`mmats config check | show | instruments`."""
+
+from pathlib import Path
+
+import click
+import orjson
+from rich.table import Table
+
+from mmats.cli.console import out
+from mmats.config import builtin_instruments, load_config
+from mmats.config.load import read_toml
+from mmats.config.show import effective_values, value_text
+from mmats.engine.loader import create_strategy
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@click.group()
+def config() -> None:
+    """Check and show configurations."""
+
+
+@config.command()
+@_FILE
+@_JSON
+def check(file: Path, as_json: bool) -> None:
+    """Check FILE as a whole: keys, units, symbols, rates, and that its strategies load."""
+    loaded = load_config(file)
+    for table in loaded.strategies:
+        create_strategy(table, loaded.base_dir)
+    facts = {
+        "config_hash": loaded.config_hash,
+        "profile": loaded.profile,
+        "instruments": [i.id for i in loaded.resolved_instruments],
+        "strategies": [s.name for s in loaded.strategies],
+    }
+    if as_json:
+        click.echo(orjson.dumps(facts))
+        return
+    out().print(f"{file}: good")
+    for name, value in facts.items():
+        out().print(f"  {name}: {value if isinstance(value, str) else ', '.join(value)}")
+
+
+@config.command()
+@_FILE
+@_JSON
+def show(file: Path, as_json: bool) -> None:
+    """Print every effective value of FILE with its unit and origin."""
+    entries = effective_values(load_config(file), read_toml(file))
+    if as_json:
+        facts = {e.path: {"value": e.value, "origin": e.origin} for e in entries}
+        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        return
+    table = Table("key", "value", "origin", box=None, pad_edge=False)
+    for entry in entries:
+        style = "" if entry.origin == "file" else "dim"
+        table.add_row(entry.path, _cell(entry.value), entry.origin, style=style)
+    out().print(table)
+
+
+@config.command()
+@_JSON
+def instruments(as_json: bool) -> None:
+    """List the built-in instruments with their rules and the source of each."""
+    names = ("tick_size", "lot_size", "quantity_max", "notional_min", "leverage", "source")
+    known = builtin_instruments()
+    rows = {key: {n: value_text(getattr(i, n)) for n in names} for key, i in known.items()}
+    if as_json:
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        return
+    table = Table("instrument", *names, box=None, pad_edge=False)
+    for key, row in rows.items():
+        table.add_row(key, *(_cell(value) for value in row.values()))
+    out().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""Texts that `mmats strategy new` writes."""

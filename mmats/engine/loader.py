@@ -1,0 +1,195 @@
+"""Finds a strategy by module path or file, and says in plain words what keeps it from running."""
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mmats.config.decode import closest
+from mmats.config.schema import StrategyTable
+from mmats.model.errors import StrategyError
+from mmats.ports.strategy import IStrategy
+
+_METHODS = {  # name -> how many arguments the engine passes
+    "initialize": 1,
+    "on_market_data": 1,
+    "on_signal_result": 2,
+}
+_SIGNATURES = {
+    "initialize": "initialize(self, config)",
+    "on_market_data": "on_market_data(self, data)",
+    "on_signal_result": "on_signal_result(self, signal, result)",
+}
+
+
+def create_strategy(table: StrategyTable, base_dir: Path) -> IStrategy:
+    """Load, construct and check the strategy of one `[[strategies]]` table.
+
+    `initialize` is not called: that is the engine's, once the account is there.
+
+    Raises
+    ------
+    StrategyError
+        It can't be found or imported, breaks the contract, or does not support a symbol.
+    """
+    strategy = construct_strategy(load_strategy_class(table.source, base_dir), table.source)
+    supported = strategy.supported_symbols
+    for symbol in table.symbols if supported else ():
+        if symbol not in supported and symbol.partition(".")[0] not in supported:
+            raise StrategyError(
+                f"does not support {symbol}; it supports {', '.join(supported)}",
+                f"strategies[{table.name}]",
+                closest(symbol, supported) or "change symbols, or supported_symbols",
+            )
+    return strategy
+
+
+def load_strategy_class(source: str, base_dir: Path) -> type:
+    """Return the class that `module:Class`, `file.py` or `file.py:Class` names.
+
+    Parameters
+    ----------
+    source : as in `[[strategies]]`
+    base_dir : folder that a relative file starts from
+    """
+    is_file = source.endswith(".py") or ".py:" in source
+    place, _, class_name = (
+        source.rpartition(":") if not source.endswith(".py") else (source, "", "")
+    )
+    if is_file:
+        return _pick_class(_import_file(base_dir / place, source), class_name, source)
+    if not place or not class_name:
+        raise StrategyError(
+            "is neither module:Class nor a .py file",
+            source,
+            'write source = "strategies.trend:Trend" or source = "my_strategy.py"',
+        )
+    return _pick_class(_import_module(place, source), class_name, source)
+
+
+def construct_strategy(cls: type, source: str) -> IStrategy:
+    """Return an instance that keeps the contract; raise StrategyError with all it breaks."""
+    with _plainly("raised an error in __init__", source):
+        strategy = cls()
+    breaches = contract_breaches(strategy)
+    if breaches:
+        lines = "".join(f"\n  {breach}" for breach in breaches)
+        raise StrategyError(f"{cls.__name__} breaks the strategy contract{lines}", source)
+    return strategy  # type: ignore[no-any-return]
+
+
+def contract_breaches(strategy: Any) -> list[str]:
+    """Return in plain words what an object lacks to be an `IStrategy`; empty if nothing."""
+    breaches = []
+    name = getattr(strategy, "name", None)
+    if not isinstance(name, str) or not name:
+        breaches.append(f'name must be a text that is not empty, such as "trend"; it is {name!r}')
+    symbols = getattr(strategy, "supported_symbols", None)
+    is_sequence = isinstance(symbols, Sequence) and not isinstance(symbols, str)
+    if not is_sequence or not all(isinstance(symbol, str) for symbol in symbols or ()):
+        breaches.append(
+            f'supported_symbols must be a list of texts, such as ["BTCUSDT"]; it is {symbols!r}'
+        )
+    for method, count in _METHODS.items():
+        function = getattr(strategy, method, None)
+        if not callable(function):
+            breaches.append(f"lacks the method {_SIGNATURES[method]}")
+        elif not _takes(function, count):
+            breaches.append(f"{method} must take {count} arguments: {_SIGNATURES[method]}")
+        elif inspect.iscoroutinefunction(function):
+            breaches.append(f"{method} must be a plain function, not async")
+    return breaches
+
+
+def _takes(function: Any, count: int) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a compiled method without a signature: its call will tell
+        return True
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _import_module(module: str, source: str) -> ModuleType:
+    with _plainly("can't be imported", source):
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            # Only the module that was asked for: what it imports is another matter.
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+    hint = "check the spelling, or give the path of the .py file"
+    raise StrategyError(f"there is no module {module}", source, hint)
+
+
+def _import_file(path: Path, source: str) -> ModuleType:
+    if not path.is_file():
+        hint = "paths start at the folder of the configuration file"
+        raise StrategyError(f"there is no file {path}", source, hint)
+    path = path.resolve()
+    # Two files of the same name must not replace one another in sys.modules.
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    name = f"mmats_strategy_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise StrategyError("can't be read as Python", source)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with _plainly("can't be imported", source):
+            spec.loader.exec_module(module)
+    except StrategyError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _pick_class(module: ModuleType, class_name: str, source: str) -> type:
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
+    if class_name:
+        named = vars(module).get(class_name)
+        if not isinstance(named, type):
+            hint = closest(class_name, own) or f"it has {', '.join(own) or 'no class'}"
+            raise StrategyError(f"there is no class {class_name}", source, hint)
+        return named
+    candidates = [name for name, value in own.items() if hasattr(value, "on_market_data")]
+    if not candidates:
+        hint = "a strategy is a class with on_market_data; see `mmats strategy new`"
+        raise StrategyError("has no strategy in it", source, hint)
+    if len(candidates) > 1:
+        hint = f'write "{source}:{candidates[0]}"'
+        raise StrategyError(f"has several strategies: {', '.join(candidates)}", source, hint)
+    return own[candidates[0]]
+
+
+@contextlib.contextmanager
+def _plainly(what: str, source: str) -> Iterator[None]:
+    """Turn whatever the user's code raises into a StrategyError with the place it came from."""
+    try:
+        yield
+    except Exception as error:
+        raise StrategyError(f"{what}: {explain(error)}", source) from error
+
+
+def explain(error: BaseException) -> str:
+    """Return an exception as one line with the file and line of the user's code."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    frames = [f for f in frames if "importlib" not in f.filename]
+    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text
