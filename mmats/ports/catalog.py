@@ -41,9 +41,8 @@ class ImportResult:
 class DataCatalog(Protocol):
     """Stores market data exactly and gives it back in ticks and lots of an instrument.
 
-    Ranges: bars are those inside [start_ns, end_ns], i.e. start_ns < close <= end_ns; other rows
-    are those with start_ns <= ts_event_ns < end_ns. Adjacent ranges neither share nor lose a row.
-    None leaves a side open.
+    A range is `start_ns <= ts_event_ns < end_ns` for every kind; a bar's event time is its close.
+    Adjacent ranges neither share nor lose a row. None leaves a side open.
     """
 
     def write(self, table: ImportedTable, replace: bool = False) -> ImportResult:
