@@ -141,6 +141,9 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
     return LEDGER_OK
 
 
+LOTS_MAX = 2**62
+
+
 cdef class Accounts:
     """Balances per currency and account, marks, and their value; positions are the ledger's."""
 
@@ -445,6 +448,11 @@ cdef class Accounts:
         terms.lot_units = fields.pop("lot_units")
         terms.margin_ppm = fields.pop("margin_ppm", 0)
         terms.stale_after_ns = fields.pop("stale_after_ns", 0)
+        terms.quantity_min_lots = fields.pop("quantity_min_lots", 1)
+        terms.quantity_max_lots = fields.pop("quantity_max_lots", LOTS_MAX)
+        terms.notional_min = fields.pop("notional_min", 0)
+        terms.bar_flags = fields.pop("bar_flags", 0)
+        terms.bar_interval_ns = fields.pop("bar_interval_ns", 0)
         if fields:
             raise TypeError(f"ledger: unknown instrument fields {sorted(fields)}")
         self.add_instrument(&terms)

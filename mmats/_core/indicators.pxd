@@ -3,12 +3,12 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from mmats._core.windows cimport extreme_t, ring_t, smooth_t, total_t
+
 cdef enum:
     INDICATORS_MAX = 64     # per set
     OUTPUTS_MAX = 192
     PERIOD_MAX = 100000     # bars
-
-# -- parts of which every indicator is made ----------------------------------------------------
 
 cdef struct bar_t:
     double open
@@ -17,30 +17,7 @@ cdef struct bar_t:
     double close
     double volume
     int64_t ts_ns           # close time
-    int64_t index           # 0-based number of the bar; -1 = none yet
-
-cdef struct total_t:        # compensated sum: the value is high + low
-    double high
-    double low
-
-cdef struct smooth_t:       # exponential average seeded by the mean of the first `period` inputs
-    double alpha
-    double value            # NaN until seeded
-    double seed             # sum of the inputs before it is seeded
-    int32_t period
-    int32_t seen            # inputs so far, at most `period`
-
-cdef struct ring_t:         # the last `period` inputs, in `windows`; zeros before the first
-    int64_t start
-    int32_t period
-    int32_t head            # index of the oldest, which the next input replaces
-
-cdef struct extreme_t:      # monotone deque: the maximum of sign * input over `period` bars
-    int64_t start           # `period` values, then the `period` bar numbers they belong to
-    double sign
-    int32_t period
-    int32_t head
-    int32_t size
+    int64_t index           # 0-based number of the bar
 
 cdef struct indicator_t:
     int32_t kind
@@ -76,7 +53,7 @@ cdef class IndicatorSet:
     cdef int indicator_count
     cdef double* windows
     cdef int64_t window_count         # doubles in `windows`
-    cdef bar_t previous               # the last bar fed
+    cdef bar_t[2] recent              # the last two bars; bar k is at k % 2
     # Feed one closed bar. No allocation, no Python.
     cdef void update(self, double open_, double high, double low, double close, double volume,
                      int64_t ts_ns) noexcept nogil

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-class IndicatorError(ValueError):
-    """An indicator's name or a parameter is wrong; the text says what exists."""
+from mmats._core.indicator_specs import IndicatorError as IndicatorError
 
 class IndicatorSet:
     """Indicators of one series of bars. Single writer; the same bits on every run.

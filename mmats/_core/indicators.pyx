@@ -9,7 +9,6 @@ import difflib
 import math
 import struct
 import zlib
-from collections import namedtuple
 
 import numpy as np
 
@@ -20,6 +19,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from mmats._core.frames import BAR_DTYPE
+from mmats._core.indicator_specs import IndicatorError, parse
+from mmats._core.windows cimport (
+    add, extreme_in, roll, set_extreme, set_ring, set_smooth, shift, smooth_in, smooth_t,
+)
 
 cdef enum:
     KIND_SMA, KIND_EMA, KIND_WMA, KIND_RSI, KIND_ATR, KIND_BBANDS, KIND_MACD, KIND_VWAP_DAY
@@ -35,84 +38,18 @@ cdef int64_t DAY_NS = 86400000000000LL
 cdef double ROUNDING = 1e-14
 
 
-class IndicatorError(ValueError):
-    """An indicator's name or a parameter is wrong; the text says what exists."""
+# "vwap" without a period is KIND_VWAP_DAY.
+_KINDS = {
+    "sma": KIND_SMA, "ema": KIND_EMA, "ewma": KIND_EMA, "wma": KIND_WMA, "rsi": KIND_RSI,
+    "atr": KIND_ATR, "bbands": KIND_BBANDS, "macd": KIND_MACD, "vwap": KIND_VWAP,
+    "donchian": KIND_DONCHIAN, "stddev": KIND_STDDEV, "zscore": KIND_ZSCORE, "roc": KIND_ROC,
+    "mom": KIND_MOM, "adx": KIND_ADX, "dmi": KIND_DMI, "stoch": KIND_STOCH, "willr": KIND_WILLR,
+    "cci": KIND_CCI, "obv": KIND_OBV, "mfi": KIND_MFI, "highest": KIND_HIGHEST,
+    "lowest": KIND_LOWEST, "true_range": KIND_TRUE_RANGE, "keltner": KIND_KELTNER,
+}
 
 
-# -- parts -------------------------------------------------------------------------------------
-
-cdef inline void _add(total_t* total, double x) noexcept nogil:
-    """Add x and keep the rounding error (Knuth, TAOCP 2, 4.2.2, theorem B: TwoSum)."""
-    cdef double high = total.high + x
-    cdef double part = high - total.high
-    total.low += (total.high - (high - part)) + (x - part)
-    total.high = high
-
-
-cdef inline double _roll(ring_t* ring, total_t* total, double* windows, double x) noexcept nogil:
-    """Replace the oldest input by x; return the sum of the window."""
-    cdef double* slot = windows + ring.start + ring.head
-    _add(total, -slot[0])
-    _add(total, x)
-    slot[0] = x
-    ring.head += 1
-    if ring.head == ring.period:
-        ring.head = 0
-    return total.high + total.low
-
-
-cdef inline double _shift(ring_t* ring, double* windows, double x) noexcept nogil:
-    """Replace the oldest input by x; return the oldest."""
-    cdef double* slot = windows + ring.start + ring.head
-    cdef double oldest = slot[0]
-    slot[0] = x
-    ring.head += 1
-    if ring.head == ring.period:
-        ring.head = 0
-    return oldest
-
-
-cdef inline double _smooth(smooth_t* smooth, double x) noexcept nogil:
-    if smooth.seen == smooth.period:
-        smooth.value = (x - smooth.value) * smooth.alpha + smooth.value
-        return smooth.value
-    smooth.seen += 1
-    smooth.seed += x
-    if smooth.seen == smooth.period:
-        smooth.value = smooth.seed / smooth.period
-    return smooth.value
-
-
-cdef inline double _extreme(extreme_t* deque, double* windows, double x, int64_t index) noexcept nogil:
-    """Return the extreme of the last `period` inputs, x included.
-
-    The deque holds only inputs that a later one does not beat, so its head is the extreme; each
-    input enters and leaves once.
-    """
-    cdef double* values = windows + deque.start
-    cdef double* stamps = values + deque.period
-    cdef int32_t last
-    x = x * deque.sign
-    if deque.size > 0 and stamps[deque.head] <= <double>(index - deque.period):
-        deque.size -= 1
-        deque.head += 1
-        if deque.head == deque.period:
-            deque.head = 0
-    while deque.size > 0:
-        last = deque.head + deque.size - 1
-        if last >= deque.period:
-            last -= deque.period
-        if values[last] > x:
-            break
-        deque.size -= 1
-    last = deque.head + deque.size
-    if last >= deque.period:
-        last -= deque.period
-    values[last] = x
-    stamps[last] = <double>index
-    deque.size += 1
-    return values[deque.head] * deque.sign
-
+# -- what a bar says -----------------------------------------------------------------------------
 
 cdef inline bint _is_flat(double difference, double scale) noexcept nogil:
     return fabs(difference) <= ROUNDING * scale
@@ -143,8 +80,8 @@ cdef void _reanchor(indicator_t* state, double* windows) noexcept nogil:
     state.total_second.high = state.total_second.low = 0.0
     for k in range(state.ring.period):
         deviation = window[k] - state.anchor
-        _add(&state.total, deviation)
-        _add(&state.total_second, deviation * deviation)
+        add(&state.total, deviation)
+        add(&state.total_second, deviation * deviation)
 
 
 cdef inline double _deviation(indicator_t* state, double x, double* windows, double* mean) noexcept nogil:
@@ -155,17 +92,17 @@ cdef inline double _deviation(indicator_t* state, double x, double* windows, dou
     of the variance stays near period * 2**-52 whatever happened before.
     """
     cdef double period = state.ring.period
-    cdef double oldest = _shift(&state.ring, windows, x)
+    cdef double oldest = shift(&state.ring, windows, x)
     cdef double gone = oldest - state.anchor
     cdef double come = x - state.anchor
     cdef double variance
     if state.ring.head == 0:
         _reanchor(state, windows)
     else:
-        _add(&state.total, -gone)
-        _add(&state.total, come)
-        _add(&state.total_second, -gone * gone)
-        _add(&state.total_second, come * come)
+        add(&state.total, -gone)
+        add(&state.total, come)
+        add(&state.total_second, -gone * gone)
+        add(&state.total_second, come * come)
     mean[0] = (state.total.high + state.total.low) / period
     variance = (state.total_second.high + state.total_second.low) / period - mean[0] * mean[0]
     return sqrt(variance) if variance > 0.0 else 0.0
@@ -193,14 +130,14 @@ cdef double _wma(indicator_t* state, double x, double* windows) noexcept nogil:
     cdef const double* window = windows + state.ring.start
     cdef int32_t period = state.ring.period
     cdef int32_t k
-    _add(&state.total_second, -state.total.high)
-    _add(&state.total_second, -state.total.low)
-    _add(&state.total_second, period * x)
-    _roll(&state.ring, &state.total, windows, x)
+    add(&state.total_second, -state.total.high)
+    add(&state.total_second, -state.total.low)
+    add(&state.total_second, period * x)
+    roll(&state.ring, &state.total, windows, x)
     if state.ring.head == 0:
         state.total_second.high = state.total_second.low = 0.0
         for k in range(period):
-            _add(&state.total_second, (k + 1) * window[k])
+            add(&state.total_second, (k + 1) * window[k])
     return (state.total_second.high + state.total_second.low) * state.factor
 
 
@@ -209,26 +146,26 @@ cdef double _rsi(indicator_t* state, const bar_t* bar, const bar_t* previous) no
     if bar.index == 0:
         return NAN
     change = bar.close - previous.close
-    gain = _smooth(&state.first, change if change > 0.0 else 0.0)
-    loss = _smooth(&state.second, -change if change < 0.0 else 0.0)
+    gain = smooth_in(&state.first, change if change > 0.0 else 0.0)
+    loss = smooth_in(&state.second, -change if change < 0.0 else 0.0)
     return 100.0 * (gain / (gain + loss)) if gain + loss > 0.0 else 0.0
 
 
 cdef inline double _atr(smooth_t* smooth, const bar_t* bar, const bar_t* previous) noexcept nogil:
     if bar.index == 0:
         return NAN
-    return _smooth(smooth, _true_range(bar, previous))
+    return smooth_in(smooth, _true_range(bar, previous))
 
 
 cdef void _macd(indicator_t* state, const bar_t* bar, double* out) noexcept nogil:
-    cdef double slow = _smooth(&state.second, bar.close)
+    cdef double slow = smooth_in(&state.second, bar.close)
     # TA-Lib seeds both averages at the same bar, so the fast one skips the first closes.
     if bar.index >= state.second.period - state.first.period:
-        _smooth(&state.first, bar.close)
+        smooth_in(&state.first, bar.close)
     if bar.index < state.second.period - 1:
         return
     out[0] = state.first.value - slow
-    out[1] = _smooth(&state.third, out[0])
+    out[1] = smooth_in(&state.third, out[0])
     out[2] = out[0] - out[1]
 
 
@@ -242,8 +179,8 @@ cdef double _vwap_day(indicator_t* state, const bar_t* bar) noexcept nogil:
         state.day = day
         state.total.high = state.total.low = 0.0
         state.total_second.high = state.total_second.low = 0.0
-    _add(&state.total, _typical(bar) * bar.volume)
-    _add(&state.total_second, bar.volume)
+    add(&state.total, _typical(bar) * bar.volume)
+    add(&state.total_second, bar.volume)
     if state.total_second.high == 0.0:
         return _typical(bar)
     return (state.total.high + state.total.low) / (state.total_second.high + state.total_second.low)
@@ -251,8 +188,8 @@ cdef double _vwap_day(indicator_t* state, const bar_t* bar) noexcept nogil:
 
 cdef double _vwap(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
     cdef double typical = _typical(bar)
-    cdef double traded = _roll(&state.ring, &state.total, windows, typical * bar.volume)
-    cdef double volume = _roll(&state.ring_second, &state.total_second, windows, bar.volume)
+    cdef double traded = roll(&state.ring, &state.total, windows, typical * bar.volume)
+    cdef double volume = roll(&state.ring_second, &state.total_second, windows, bar.volume)
     state.idle_count = state.idle_count + 1 if bar.volume == 0.0 else 0
     # Counted rather than compared: the rolling sum may keep a trace of what left it.
     if state.idle_count >= state.ring.period:
@@ -261,8 +198,8 @@ cdef double _vwap(indicator_t* state, const bar_t* bar, double* windows) noexcep
 
 
 cdef void _donchian(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
-    out[0] = _extreme(&state.top, windows, bar.high, bar.index)
-    out[2] = _extreme(&state.bottom, windows, bar.low, bar.index)
+    out[0] = extreme_in(&state.top, windows, bar.high, bar.index)
+    out[2] = extreme_in(&state.bottom, windows, bar.low, bar.index)
     out[1] = (out[0] + out[2]) / 2.0
 
 
@@ -294,30 +231,30 @@ cdef double _adx(indicator_t* state, const bar_t* bar, const bar_t* previous) no
     if bar.index < state.third.period:
         return NAN
     if di[0] + di[1] > 0.0:
-        return _smooth(&state.third, 100.0 * (fabs(di[1] - di[0]) / (di[0] + di[1])))
+        return smooth_in(&state.third, 100.0 * (fabs(di[1] - di[0]) / (di[0] + di[1])))
     # Without movement TA-Lib adds nothing to the seed, and later leaves the value as it is.
     if state.third.seen < state.third.period:
-        return _smooth(&state.third, 0.0)
+        return smooth_in(&state.third, 0.0)
     return state.third.value
 
 
 cdef void _stoch(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
-    cdef double highest = _extreme(&state.top, windows, bar.high, bar.index)
-    cdef double lowest = _extreme(&state.bottom, windows, bar.low, bar.index)
+    cdef double highest = extreme_in(&state.top, windows, bar.high, bar.index)
+    cdef double lowest = extreme_in(&state.bottom, windows, bar.low, bar.index)
     cdef double fast = 0.0
     if not _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
         fast = (bar.close - lowest) / (highest - lowest) * 100.0
     if bar.index < state.top.period - 1:
         return
-    out[0] = _roll(&state.ring, &state.total, windows, fast) / state.ring.period
+    out[0] = roll(&state.ring, &state.total, windows, fast) / state.ring.period
     if bar.index < state.top.period + state.ring.period - 2:
         return
-    out[1] = _roll(&state.ring_second, &state.total_second, windows, out[0]) / state.ring_second.period
+    out[1] = roll(&state.ring_second, &state.total_second, windows, out[0]) / state.ring_second.period
 
 
 cdef double _willr(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
-    cdef double highest = _extreme(&state.top, windows, bar.high, bar.index)
-    cdef double lowest = _extreme(&state.bottom, windows, bar.low, bar.index)
+    cdef double highest = extreme_in(&state.top, windows, bar.high, bar.index)
+    cdef double lowest = extreme_in(&state.bottom, windows, bar.low, bar.index)
     if _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
         return 0.0
     return (highest - bar.close) / (highest - lowest) * -100.0
@@ -330,7 +267,7 @@ cdef double _cci(indicator_t* state, const bar_t* bar, double* windows) noexcept
     cdef double mean = 0.0
     cdef double spread = 0.0
     cdef int32_t k
-    _shift(&state.ring, windows, typical)
+    shift(&state.ring, windows, typical)
     for k in range(state.ring.period):
         mean += window[k]
     mean /= state.ring.period
@@ -359,8 +296,8 @@ cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous, do
     flow = typical * bar.volume
     if _is_flat(typical - before, fabs(typical) + fabs(before)):
         flow = 0.0
-    gain = _roll(&state.ring, &state.total, windows, flow if typical > before else 0.0)
-    loss = _roll(&state.ring_second, &state.total_second, windows, flow if typical < before else 0.0)
+    gain = roll(&state.ring, &state.total, windows, flow if typical > before else 0.0)
+    loss = roll(&state.ring_second, &state.total_second, windows, flow if typical < before else 0.0)
     state.idle_count = state.idle_count + 1 if flow == 0.0 else 0
     # Counted rather than compared: the rolling sums may keep a trace of what left them.
     if state.idle_count >= state.ring.period:
@@ -370,7 +307,7 @@ cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous, do
 
 cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous, double* out) noexcept nogil:
     cdef double width = _atr(&state.second, bar, previous) * state.factor
-    out[1] = _smooth(&state.first, bar.close)
+    out[1] = smooth_in(&state.first, bar.close)
     out[0] = out[1] + width
     out[2] = out[1] - width
 
@@ -379,9 +316,9 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
                 double* out) noexcept nogil:
     cdef double change
     if state.kind == KIND_EMA:
-        out[0] = _smooth(&state.first, bar.close)
+        out[0] = smooth_in(&state.first, bar.close)
     elif state.kind == KIND_SMA:
-        out[0] = _roll(&state.ring, &state.total, windows, bar.close) / state.ring.period
+        out[0] = roll(&state.ring, &state.total, windows, bar.close) / state.ring.period
     elif state.kind == KIND_RSI:
         out[0] = _rsi(state, bar, previous)
     elif state.kind == KIND_ATR:
@@ -401,10 +338,10 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
     elif state.kind == KIND_STDDEV:
         out[0] = _deviation(state, bar.close, windows, &change)
     elif state.kind == KIND_ROC:
-        change = _shift(&state.ring, windows, bar.close)
+        change = shift(&state.ring, windows, bar.close)
         out[0] = (bar.close / change - 1.0) * 100.0 if change != 0.0 else 0.0
     elif state.kind == KIND_MOM:
-        out[0] = bar.close - _shift(&state.ring, windows, bar.close)
+        out[0] = bar.close - shift(&state.ring, windows, bar.close)
     elif state.kind == KIND_ADX:
         out[0] = _adx(state, bar, previous)
     elif state.kind == KIND_DMI:
@@ -418,9 +355,9 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
     elif state.kind == KIND_MFI:
         out[0] = _mfi(state, bar, previous, windows)
     elif state.kind == KIND_HIGHEST:
-        out[0] = _extreme(&state.top, windows, bar.high, bar.index)
+        out[0] = extreme_in(&state.top, windows, bar.high, bar.index)
     elif state.kind == KIND_LOWEST:
-        out[0] = _extreme(&state.bottom, windows, bar.low, bar.index)
+        out[0] = extreme_in(&state.bottom, windows, bar.low, bar.index)
     elif state.kind == KIND_TRUE_RANGE:
         out[0] = _true_range(bar, previous)
     elif state.kind == KIND_WILLR:
@@ -431,175 +368,63 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
         _keltner(state, bar, previous, out)
 
 
-# -- specs ---------------------------------------------------------------------------------------
-
-# name -> kind, parameters as (label, least value, whole number), output suffixes, lookback in bars
-_Definition = namedtuple("_Definition", "kind parameters outputs lookback")
-_PERIOD = (("period", 1, True),)
-_PERIOD_FROM_2 = (("period", 2, True),)
-_BANDS = (("period", 1, True), ("multiplier", 0, False))
-_ONE = ("",)
-_CHANNEL = (".upper", ".middle", ".lower")
-
-_CATALOG = {
-    "sma": _Definition(KIND_SMA, _PERIOD, _ONE, lambda n: n - 1),
-    "ema": _Definition(KIND_EMA, _PERIOD, _ONE, lambda n: n - 1),
-    "ewma": _Definition(KIND_EMA, _PERIOD, _ONE, lambda n: 0),
-    "wma": _Definition(KIND_WMA, _PERIOD, _ONE, lambda n: n - 1),
-    "rsi": _Definition(KIND_RSI, _PERIOD_FROM_2, _ONE, lambda n: n),
-    "atr": _Definition(KIND_ATR, _PERIOD, _ONE, lambda n: n),
-    "bbands": _Definition(KIND_BBANDS, _BANDS, _CHANNEL, lambda n, m: n - 1),
-    "macd": _Definition(
-        KIND_MACD, (("fast", 2, True), ("slow", 2, True), ("signal", 1, True)),
-        ("", ".signal", ".hist"), lambda fast, slow, signal: slow + signal - 2,
-    ),
-    "vwap": _Definition(KIND_VWAP, _PERIOD, _ONE, lambda n=1: n - 1),
-    "donchian": _Definition(KIND_DONCHIAN, _PERIOD, _CHANNEL, lambda n: n - 1),
-    "stddev": _Definition(KIND_STDDEV, _PERIOD, _ONE, lambda n: n - 1),
-    "zscore": _Definition(KIND_ZSCORE, _PERIOD_FROM_2, _ONE, lambda n: n - 1),
-    "roc": _Definition(KIND_ROC, _PERIOD, _ONE, lambda n: n),
-    "mom": _Definition(KIND_MOM, _PERIOD, _ONE, lambda n: n),
-    "adx": _Definition(KIND_ADX, _PERIOD_FROM_2, _ONE, lambda n: 2 * n - 1),
-    "dmi": _Definition(KIND_DMI, _PERIOD_FROM_2, (".plus", ".minus"), lambda n: n),
-    "stoch": _Definition(
-        KIND_STOCH, (("fast", 1, True), ("k", 1, True), ("d", 1, True)),
-        (".k", ".d"), lambda fast, k, d: fast + k + d - 3,
-    ),
-    "willr": _Definition(KIND_WILLR, _PERIOD, _ONE, lambda n: n - 1),
-    "cci": _Definition(KIND_CCI, _PERIOD_FROM_2, _ONE, lambda n: n - 1),
-    "obv": _Definition(KIND_OBV, (), _ONE, lambda: 0),
-    "mfi": _Definition(KIND_MFI, _PERIOD_FROM_2, _ONE, lambda n: n),
-    "highest": _Definition(KIND_HIGHEST, _PERIOD, _ONE, lambda n: n - 1),
-    "lowest": _Definition(KIND_LOWEST, _PERIOD, _ONE, lambda n: n - 1),
-    "true_range": _Definition(KIND_TRUE_RANGE, (), _ONE, lambda: 1),
-    "keltner": _Definition(KIND_KELTNER, _BANDS, _CHANNEL, lambda n, m: n),
-}
-
-
-def _syntax(name: str) -> str:
-    return ":".join([name, *(label.upper() for label, _, _ in _CATALOG[name].parameters)])
-
-
-def _parameter(spec: str, text: str, label: str, least, whole: bool):
-    """Return the number `text`; it has one spelling only, since the spec is also the name."""
-    try:
-        number = int(text) if whole else float(text)
-    except ValueError:
-        raise IndicatorError(
-            f"indicator {spec!r}: {label} {text!r} is not a {'whole ' if whole else ''}number"
-        ) from None
-    if not math.isfinite(number) or number > PERIOD_MAX or number < least or number == 0:
-        bound = f"from {least}" if least else "above 0"
-        raise IndicatorError(f"indicator {spec!r}: {label} {text} must be {bound} to {PERIOD_MAX}")
-    plain = str(number) if whole else format(number, "g")
-    if text != plain:
-        raise IndicatorError(f"indicator {spec!r}: write {label} as {plain}, not {text}")
-    return number
-
-
-def _parse(spec: str):
-    """Return (definition, kind, parameters) of a spec such as ``bbands:20:2``."""
-    if not isinstance(spec, str):
-        raise IndicatorError(f"indicator spec must be text such as 'ema:10', got {spec!r}")
-    name, *texts = spec.split(":")
-    if name not in _CATALOG:
-        near = difflib.get_close_matches(name.lower(), _CATALOG, n=1)
-        hint = f" Did you mean {_syntax(near[0])!r}?" if near else ""
-        raise IndicatorError(
-            f"unknown indicator {spec!r}.{hint} Existing: {', '.join(map(_syntax, _CATALOG))}"
-        )
-    definition = _CATALOG[name]
-    if name == "vwap" and not texts:
-        return definition, KIND_VWAP_DAY, ()
-    if len(texts) != len(definition.parameters):
-        raise IndicatorError(
-            f"indicator {spec!r} has {len(texts)} parameters; write it as {_syntax(name)!r}"
-        )
-    numbers = tuple(
-        _parameter(spec, text, *parameter)
-        for text, parameter in zip(texts, definition.parameters, strict=True)
-    )
-    if name == "macd" and numbers[0] >= numbers[1]:
-        raise IndicatorError(f"indicator {spec!r}: fast must be shorter than slow")
-    return definition, definition.kind, numbers
-
-
 # -- layout --------------------------------------------------------------------------------------
 
-cdef void _set_smooth(smooth_t* smooth, int32_t period, double alpha) noexcept nogil:
-    smooth.alpha = alpha
-    smooth.period = period
-    smooth.value = NAN
-
-
-cdef int64_t _set_ring(ring_t* ring, int32_t period, int64_t start) noexcept nogil:
-    """Return where the next window starts."""
-    ring.start = start
-    ring.period = period
-    return start + period
-
-
-cdef int64_t _set_extreme(extreme_t* deque, int32_t period, double sign, int64_t start) noexcept nogil:
-    deque.start = start
-    deque.period = period
-    deque.sign = sign
-    return start + 2 * <int64_t>period
-
-
-cdef int64_t _set_averages(indicator_t* state, str name, tuple numbers, int64_t start) except -1:
-    """Set what smooths; return where the next window starts."""
+cdef int _set_averages(indicator_t* state, str name, tuple numbers) except -1:
     cdef int32_t period = numbers[0] if numbers else 0
     if name == "ema":
-        _set_smooth(&state.first, period, 2.0 / (period + 1))
+        set_smooth(&state.first, period, 2.0 / (period + 1))
     elif name == "ewma":
         # Seeded by its first input alone.
-        _set_smooth(&state.first, 1, 2.0 / (period + 1))
+        set_smooth(&state.first, 1, 2.0 / (period + 1))
     elif name in ("rsi", "atr"):
-        _set_smooth(&state.first, period, 1.0 / period)
-        _set_smooth(&state.second, period, 1.0 / period)
+        set_smooth(&state.first, period, 1.0 / period)
+        set_smooth(&state.second, period, 1.0 / period)
     elif name == "keltner":
-        _set_smooth(&state.first, period, 2.0 / (period + 1))
-        _set_smooth(&state.second, period, 1.0 / period)
+        set_smooth(&state.first, period, 2.0 / (period + 1))
+        set_smooth(&state.second, period, 1.0 / period)
         state.factor = numbers[1]
     elif name in ("adx", "dmi"):
-        _set_smooth(&state.third, period, 1.0 / period)
+        set_smooth(&state.third, period, 1.0 / period)
     elif name == "macd":
-        _set_smooth(&state.first, numbers[0], 2.0 / (numbers[0] + 1))
-        _set_smooth(&state.second, numbers[1], 2.0 / (numbers[1] + 1))
-        _set_smooth(&state.third, numbers[2], 2.0 / (numbers[2] + 1))
-    return start
+        set_smooth(&state.first, numbers[0], 2.0 / (numbers[0] + 1))
+        set_smooth(&state.second, numbers[1], 2.0 / (numbers[1] + 1))
+        set_smooth(&state.third, numbers[2], 2.0 / (numbers[2] + 1))
+    return 0
 
 
 cdef int64_t _set_windows(indicator_t* state, str name, tuple numbers, int64_t start) except -1:
     """Set what looks back over a window; return where the next window starts."""
     cdef int32_t period = numbers[0] if numbers else 0
     if name in ("sma", "wma", "bbands", "stddev", "zscore", "roc", "mom", "cci"):
-        start = _set_ring(&state.ring, period, start)
+        start = set_ring(&state.ring, period, start)
         if name == "bbands":
             state.factor = numbers[1]
         elif name == "wma":
             state.factor = 2.0 / (<double>period * (period + 1))
     elif name == "mfi" or (name == "vwap" and numbers):
-        start = _set_ring(&state.ring, period, start)
-        start = _set_ring(&state.ring_second, period, start)
+        start = set_ring(&state.ring, period, start)
+        start = set_ring(&state.ring_second, period, start)
     elif name in ("donchian", "highest", "lowest", "willr", "stoch"):
-        start = _set_extreme(&state.top, period, 1.0, start)
-        start = _set_extreme(&state.bottom, period, -1.0, start)
+        start = set_extreme(&state.top, period, 1.0, start)
+        start = set_extreme(&state.bottom, period, -1.0, start)
         if name == "stoch":
-            start = _set_ring(&state.ring, numbers[1], start)
-            start = _set_ring(&state.ring_second, numbers[2], start)
+            start = set_ring(&state.ring, numbers[1], start)
+            start = set_ring(&state.ring_second, numbers[2], start)
     return start
 
 
 cdef void _run(IndicatorSet indicators, const double* rows, const int64_t* ts_ns, int64_t count,
                double* out) noexcept nogil:
     cdef int64_t k
+    cdef int j
     cdef const double* row
     for k in range(count):
         row = rows + 5 * k
         indicators.update(row[0], row[1], row[2], row[3], row[4], ts_ns[k])
-        memcpy(out + k * indicators.output_count, indicators.values,
-               indicators.output_count * sizeof(double))
+        for j in range(indicators.output_count):
+            out[j] = indicators.values[j]
+        out += indicators.output_count
 
 
 @cython.final
@@ -621,8 +446,7 @@ cdef class IndicatorSet:
             raise IndicatorError(f"{len(self.specs)} indicators; at most {INDICATORS_MAX} in a set")
         self.slots = {}
         for spec in self.specs:
-            definition, _, _ = _parse(spec)
-            for suffix in definition.outputs:
+            for suffix in parse(spec).outputs:
                 self.slots[spec + suffix] = len(self.slots)
         self.indicator_count = len(self.specs)
         self.output_count = len(self.slots)
@@ -657,24 +481,24 @@ cdef class IndicatorSet:
         memset(self.indicators, 0, self.indicator_count * sizeof(indicator_t))
         self.warm_up = 0
         for k in range(self.indicator_count):
-            spec = self.specs[k]
-            definition, kind, numbers = _parse(spec)
-            name = spec.partition(":")[0]
+            spec = parse(self.specs[k])
             state = &self.indicators[k]
-            state.kind = kind
+            state.kind = KIND_VWAP_DAY if self.specs[k] == "vwap" else _KINDS[spec.name]
             state.output = output
-            state.output_count = len(definition.outputs)
-            state.lookback = definition.lookback(*numbers)
+            state.output_count = len(spec.outputs)
+            state.lookback = spec.lookback
             output += state.output_count
-            start = _set_averages(state, name, numbers, start)
-            start = _set_windows(state, name, numbers, start)
+            _set_averages(state, spec.name, spec.numbers)
+            start = _set_windows(state, spec.name, spec.numbers, start)
             self.warm_up = max(self.warm_up, state.lookback + 1)
         self.window_count = start
         return 0
 
     cdef void update(self, double open_, double high, double low, double close, double volume,
                      int64_t ts_ns) noexcept nogil:
-        cdef bar_t bar
+        # The two last bars take turns in place: a copy would wait for the stores before it.
+        cdef bar_t* bar = &self.recent[self.bar_count & 1]
+        cdef const bar_t* previous = &self.recent[(self.bar_count & 1) ^ 1]
         cdef indicator_t* state
         cdef double* out
         cdef int k, j
@@ -688,11 +512,10 @@ cdef class IndicatorSet:
         for k in range(self.indicator_count):
             state = &self.indicators[k]
             out = self.values + state.output
-            _step(state, &bar, &self.previous, self.windows, out)
+            _step(state, bar, previous, self.windows, out)
             if cython.unlikely(bar.index < state.lookback):
                 for j in range(state.output_count):
                     out[j] = NAN
-        self.previous = bar
         self.bar_count += 1
 
     @property
@@ -703,8 +526,7 @@ cdef class IndicatorSet:
         cdef int k
         self._lay_out()
         memset(self.windows, 0, self.window_count * sizeof(double))
-        memset(&self.previous, 0, sizeof(bar_t))
-        self.previous.index = -1
+        memset(self.recent, 0, sizeof(self.recent))
         self.bar_count = 0
         for k in range(self.output_count):
             self.values[k] = NAN
@@ -753,7 +575,8 @@ cdef class IndicatorSet:
     def state_bytes(self):
         payload = b"".join((
             "\n".join(self.specs).encode(), b"\0",
-            (<char*>&self.previous)[:sizeof(bar_t)],
+            (<char*>&self.bar_count)[:sizeof(int64_t)],
+            (<char*>self.recent)[:sizeof(self.recent)],
             (<char*>self.indicators)[:self.indicator_count * sizeof(indicator_t)],
             (<char*>self.windows)[:self.window_count * sizeof(double)],
             (<char*>self.values)[:self.output_count * sizeof(double)],
@@ -771,11 +594,12 @@ cdef class IndicatorSet:
             raise ValueError(f"indicator snapshot: not of the indicators {', '.join(self.specs)}")
         cdef const char* source = state
         source += <Py_ssize_t>head
-        memcpy(&self.previous, source, sizeof(bar_t))
-        source += sizeof(bar_t)
+        memcpy(&self.bar_count, source, sizeof(int64_t))
+        source += sizeof(int64_t)
+        memcpy(self.recent, source, sizeof(self.recent))
+        source += sizeof(self.recent)
         memcpy(self.indicators, source, self.indicator_count * sizeof(indicator_t))
         source += self.indicator_count * sizeof(indicator_t)
         memcpy(self.windows, source, self.window_count * sizeof(double))
         source += self.window_count * sizeof(double)
         memcpy(self.values, source, self.output_count * sizeof(double))
-        self.bar_count = self.previous.index + 1

@@ -96,6 +96,8 @@ cdef class RiskGate:
     cdef limits_t* markets            # [market]
     cdef limits_t* strategies         # [strategy]
     cdef limits_t* symbols            # [instrument]; notional limits only
+    cdef lots_t* order_lots_max       # [instrument]
+    cdef lots_t* position_lots_max    # [instrument]
     cdef open_t* open                 # [instrument]
     cdef open_t* open_by_cell         # [strategy * instrument_count + instrument]
     cdef int32_t* open_orders         # [strategy]
@@ -148,3 +150,6 @@ cdef class RiskGate:
                                  verdict_t* out) noexcept nogil
     cdef int _margin_needed(self, const order_t* order, lots_t leaves, money_t notional,
                             money_t* out) noexcept nogil
+    # -- private --
+    cdef lots_t _worst_lots(self, lots_t position, const open_t* pending, lots_t extra_buy,
+                            lots_t extra_sell) noexcept nogil

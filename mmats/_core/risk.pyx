@@ -86,6 +86,8 @@ cdef class RiskGate:
         self.markets = <limits_t*>calloc(market_count, sizeof(limits_t))
         self.strategies = <limits_t*>calloc(strategies, sizeof(limits_t))
         self.symbols = <limits_t*>calloc(instruments, sizeof(limits_t))
+        self.order_lots_max = <lots_t*>calloc(instruments, sizeof(lots_t))
+        self.position_lots_max = <lots_t*>calloc(instruments, sizeof(lots_t))
         self.open = <open_t*>calloc(instruments, sizeof(open_t))
         self.open_by_cell = <open_t*>calloc(strategies * instruments, sizeof(open_t))
         self.open_orders = <int32_t*>calloc(strategies, sizeof(int32_t))
@@ -103,6 +105,7 @@ cdef class RiskGate:
             _unlimited(&self.strategies[k])
         for k in range(instruments):
             _unlimited(&self.symbols[k])
+            self.order_lots_max[k] = self.position_lots_max[k] = INT64_MAX
         self.market_buffer_ppm = 0
         self.day_end_ns = 0
 
@@ -110,6 +113,8 @@ cdef class RiskGate:
         free(self.markets)
         free(self.strategies)
         free(self.symbols)
+        free(self.order_lots_max)
+        free(self.position_lots_max)
         free(self.open)
         free(self.open_by_cell)
         free(self.open_orders)
@@ -145,6 +150,12 @@ cdef class RiskGate:
     def limits(self, str level not None, int index=0):
         """Return the limits of one scope as a dict."""
         return self._scope_limits(level, index)[0]
+
+    def set_quantity_limits(self, int instrument, lots_t order_max, lots_t position_max):
+        """Limit one order and the worst-case position of an instrument, in lots."""
+        self._scope_limits("symbol", instrument)
+        self.order_lots_max[instrument] = order_max
+        self.position_lots_max[instrument] = position_max
 
     def set_reserve(self, int64_t fee_ppm, int64_t market_buffer_ppm):
         """Say what a purchase reserves beyond its notional, in millionths."""
@@ -349,6 +360,8 @@ cdef class RiskGate:
             return _deny(out, REASON_NOTIONAL_MAX, notional, allowed)
         if notional < self.overall.order_notional_min:
             return _deny(out, REASON_NOTIONAL_MIN, notional, self.overall.order_notional_min)
+        if leaves > self.order_lots_max[order.instrument]:
+            return _deny(out, REASON_QUANTITY_MAX, leaves, self.order_lots_max[order.instrument])
         if self.open_order_count >= self.overall.open_orders_max:
             return _deny(out, REASON_OPEN_ORDERS, self.open_order_count + 1,
                          self.overall.open_orders_max)
@@ -429,12 +442,17 @@ cdef class RiskGate:
         return self.ledger.convert(
             quote, self.ledger.instruments[order.instrument].quote_currency, 1, out)
 
-    cdef int _instrument_exposure(self, int instrument, lots_t extra_buy, lots_t extra_sell,
-                                  lots_t position, open_t* pending, money_t* out) noexcept nogil:
-        """Largest |position| that open orders can lead to, in account currency."""
+    cdef lots_t _worst_lots(self, lots_t position, const open_t* pending, lots_t extra_buy,
+                            lots_t extra_sell) noexcept nogil:
+        """Largest |position| that open orders and the new one can lead to."""
         cdef lots_t long_case = position + pending.buy_lots + extra_buy
         cdef lots_t short_case = pending.sell_lots + extra_sell - position
-        cdef lots_t worst = long_case if long_case > short_case else short_case
+        return long_case if long_case > short_case else short_case
+
+    cdef int _instrument_exposure(self, int instrument, lots_t extra_buy, lots_t extra_sell,
+                                  lots_t position, open_t* pending, money_t* out) noexcept nogil:
+        """The worst case in account currency."""
+        cdef lots_t worst = self._worst_lots(position, pending, extra_buy, extra_sell)
         cdef money_t quote
         if worst <= 0:
             out[0] = 0
@@ -482,6 +500,11 @@ cdef class RiskGate:
         cdef int64_t allowed
         cdef money_t observed
         cdef lots_t extra_buy = leaves if order.side == SIDE_BUY else 0
+        cdef lots_t worst = self._worst_lots(
+            self.ledger.holdings[order.instrument].lots, &self.open[order.instrument], extra_buy,
+            leaves - extra_buy)
+        if worst > self.position_lots_max[order.instrument]:
+            return _deny(out, REASON_POSITION_MAX, worst, self.position_lots_max[order.instrument])
         allowed = _least(
             _least(self.overall.position_notional_max, self.markets[market].position_notional_max),
             _least(self.strategies[order.strategy].position_notional_max,

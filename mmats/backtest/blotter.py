@@ -108,28 +108,30 @@ def orders_frame(result: RunResult) -> pd.DataFrame:
     ticks, which = tick_size[rows["instrument"]], rows["instrument"]
     average = np.full(len(rows), np.nan)
     np.divide(ticklots, lots, out=average, where=lots > 0)
-    return pd.DataFrame({
-        "order_id": rows["order_id"],
-        "signal_id": rows["signal_id"],
-        "submitted": utc(rows["ts_ns"]),
-        "updated": utc(updated),
-        **who(result, rows),
-        "side": look_up(SIDES, rows["side"]),
-        "type": look_up(TYPES, rows["order_type"]),
-        "role": look_up(ROLES, rows["role"]),
-        "time_in_force": look_up(TIFS, rows["tif"]),
-        "post_only": (rows["flags"] & OrderFlag.FLAG_POST_ONLY) != 0,
-        "reduce_only": (rows["flags"] & OrderFlag.FLAG_REDUCE_ONLY) != 0,
-        "quantity": rows["lots"] * lot_size[which],
-        "filled_quantity": lots * lot_size[which],
-        "limit_price": _price(rows["price_ticks"]) * ticks,
-        "trigger_price": _price(rows["trigger_ticks"]) * ticks,
-        "avg_fill_price": average * ticks,
-        "state": look_up(STATES, state),
-        "reason": look_up(VENUE_REASONS | {0: ""}, reason),
-        "commission": commission / MONEY_SCALE,
-        "realized_pnl": realized / MONEY_SCALE,
-    })
+    return pd.DataFrame(
+        {
+            "order_id": rows["order_id"],
+            "signal_id": rows["signal_id"],
+            "submitted": utc(rows["ts_ns"]),
+            "updated": utc(updated),
+            **who(result, rows),
+            "side": look_up(SIDES, rows["side"]),
+            "type": look_up(TYPES, rows["order_type"]),
+            "role": look_up(ROLES, rows["role"]),
+            "time_in_force": look_up(TIFS, rows["tif"]),
+            "post_only": (rows["flags"] & OrderFlag.FLAG_POST_ONLY) != 0,
+            "reduce_only": (rows["flags"] & OrderFlag.FLAG_REDUCE_ONLY) != 0,
+            "quantity": rows["lots"] * lot_size[which],
+            "filled_quantity": lots * lot_size[which],
+            "limit_price": _price(rows["price_ticks"]) * ticks,
+            "trigger_price": _price(rows["trigger_ticks"]) * ticks,
+            "avg_fill_price": average * ticks,
+            "state": look_up(STATES, state),
+            "reason": look_up(VENUE_REASONS | {0: ""}, reason),
+            "commission": commission / MONEY_SCALE,
+            "realized_pnl": realized / MONEY_SCALE,
+        }
+    )
 
 
 def _last_of_each(
@@ -163,24 +165,26 @@ def fills_frame(result: RunResult) -> pd.DataFrame:
     rows = result.fills
     tick_size, lot_size = result.increments
     which = rows["instrument"]
-    return pd.DataFrame({
-        "trade_id": rows["trade_id"],
-        "order_id": rows["order_id"],
-        "signal_id": rows["signal_id"],
-        "time": utc(rows["ts_ns"]),
-        "venue_time": utc(rows["ts_event_ns"]),
-        **who(result, rows),
-        "side": look_up(SIDES, rows["side"]),
-        "role": look_up(ROLES, rows["role"]),
-        "liquidity": look_up(LIQUIDITIES, rows["liquidity"]),
-        "quantity": rows["lots"] * lot_size[which],
-        "price": rows["price_ticks"] * tick_size[which],
-        "position": rows["observed"] * lot_size[which],
-        "realized_pnl": rows["realized"] / MONEY_SCALE,
-        "commission": rows["fee"] / MONEY_SCALE,
-        "spread_cost": rows["spread_cost"] / MONEY_SCALE,
-        "slippage_cost": rows["slippage_cost"] / MONEY_SCALE,
-    })
+    return pd.DataFrame(
+        {
+            "trade_id": rows["trade_id"],
+            "order_id": rows["order_id"],
+            "signal_id": rows["signal_id"],
+            "time": utc(rows["ts_ns"]),
+            "venue_time": utc(rows["ts_event_ns"]),
+            **who(result, rows),
+            "side": look_up(SIDES, rows["side"]),
+            "role": look_up(ROLES, rows["role"]),
+            "liquidity": look_up(LIQUIDITIES, rows["liquidity"]),
+            "quantity": rows["lots"] * lot_size[which],
+            "price": rows["price_ticks"] * tick_size[which],
+            "position": rows["observed"] * lot_size[which],
+            "realized_pnl": rows["realized"] / MONEY_SCALE,
+            "commission": rows["fee"] / MONEY_SCALE,
+            "spread_cost": rows["spread_cost"] / MONEY_SCALE,
+            "slippage_cost": rows["slippage_cost"] / MONEY_SCALE,
+        }
+    )
 
 
 def denials_frame(result: RunResult) -> pd.DataFrame:
@@ -188,16 +192,18 @@ def denials_frame(result: RunResult) -> pd.DataFrame:
     rows = result.records[result.records["kind"] == RecordKind.RECORD_DENIED]
     _, lot_size = result.increments
     reasons = {int(code): reason_name(result, int(code)) for code in np.unique(rows["reason"])}
-    return pd.DataFrame({
-        "time": utc(rows["ts_ns"]),
-        "signal_id": rows["signal_id"],
-        **who(result, rows),
-        "side": look_up(SIDES, rows["side"]),
-        "quantity": rows["lots"] * lot_size[rows["instrument"]],
-        "reason": look_up(reasons, rows["reason"]),
-        "observed": rows["observed"],
-        "limit": rows["limit"],
-    })
+    return pd.DataFrame(
+        {
+            "time": utc(rows["ts_ns"]),
+            "signal_id": rows["signal_id"],
+            **who(result, rows),
+            "side": look_up(SIDES, rows["side"]),
+            "quantity": rows["lots"] * lot_size[rows["instrument"]],
+            "reason": look_up(reasons, rows["reason"]),
+            "observed": rows["observed"],
+            "limit": rows["limit"],
+        }
+    )
 
 
 def who(result: RunResult, rows: RecordArray) -> dict[str, pd.Series]:

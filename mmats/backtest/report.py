@@ -41,8 +41,6 @@ HEADLINE = (
 )  # fmt: skip
 """The metrics every report has first, in this order; more follow."""
 
-ANNUALISED = ("cagr", "volatility", "sharpe", "sortino", "calmar")
-
 DENIED_SHARE_MAX = 0.2
 """A larger share of denied signals is worth a warning."""
 
@@ -165,13 +163,14 @@ class Report:
     def benchmarks(self) -> dict[str, Any]:
         """Doing nothing, and holding each symbol with the whole initial capital, without costs.
 
+        Holding the account's own currency is doing nothing and is left out.
         `currency` tells whose return it is: the account's, or the quote currency's where the run
         has no rate for it.
         """
         hold = {}
         for symbol, instrument in zip(self.result.symbols, self.result.instruments, strict=True):
             times, prices = self.result.marks.get(instrument.id, (np.empty(0), np.empty(0)))
-            if len(prices) < 2:
+            if len(prices) < 2 or instrument.base == self.result.account_currency:
                 continue
             ends = np.array([times[0], times[-1]], dtype=np.int64)
             rate = self.result.rate(instrument.quote, ends)
@@ -256,9 +255,7 @@ class Report:
         chosen = np.isin(trips["strategy"], strategies) & np.isin(trips["instrument"], instruments)
         return self._measure(result.cells_ts_ns, curve, chosen)
 
-    def _measure(
-        self, ts_ns: Int64Array, equity: Int64Array, chosen: NDArray[np.bool_]
-    ) -> Metrics:
+    def _measure(self, ts_ns: Int64Array, equity: Int64Array, chosen: NDArray[np.bool_]) -> Metrics:
         result, trips = self.result, self.trips[chosen]
         until_ns = np.where(trips["is_open"], result.end_ns, trips["closed_ns"])
         closed = trips[~trips["is_open"]]

@@ -10,13 +10,26 @@ from mmats.model.instrument import MONEY_SCALE
 
 MONEY_FIELDS = ("realized", "fee", "spread_cost", "slippage_cost")
 
-ROUND_TRIP_DTYPE = np.dtype([
-    ("strategy", "<i4"), ("instrument", "<i4"), ("side", "i1"), ("is_open", "?"),
-    ("exit_role", "i1"), ("fills", "<i8"), ("opened_ns", "<i8"), ("closed_ns", "<i8"),
-    ("entry_lots", "<i8"), ("entry_ticklots", "<i8"), ("exit_lots", "<i8"),
-    ("exit_ticklots", "<i8"), ("realized", "<i8"), ("fee", "<i8"), ("spread_cost", "<i8"),
-    ("slippage_cost", "<i8"),
-])
+ROUND_TRIP_DTYPE = np.dtype(
+    [
+        ("strategy", "<i4"),
+        ("instrument", "<i4"),
+        ("side", "i1"),
+        ("is_open", "?"),
+        ("exit_role", "i1"),
+        ("fills", "<i8"),
+        ("opened_ns", "<i8"),
+        ("closed_ns", "<i8"),
+        ("entry_lots", "<i8"),
+        ("entry_ticklots", "<i8"),
+        ("exit_lots", "<i8"),
+        ("exit_ticklots", "<i8"),
+        ("realized", "<i8"),
+        ("fee", "<i8"),
+        ("spread_cost", "<i8"),
+        ("slippage_cost", "<i8"),
+    ]
+)
 """One round trip in exact integers; `closed_ns` is the last execution's while it is open."""
 
 EXIT_REASONS = {
@@ -79,16 +92,17 @@ def _split_turns(
 
     source = np.repeat(np.arange(len(fills)), 1 + turns)
     rows, before, after = fills[source], before[source], after[source]
-    for opening in np.flatnonzero(np.diff(source) == 0) + 1:
-        closing = opening - 1
-        lots, closed = int(rows["lots"][closing]), abs(int(before[closing]))
-        rows["lots"][closing], rows["lots"][opening] = closed, lots - closed
-        rows["realized"][opening] = 0
-        for name in MONEY_FIELDS[1:]:
-            total = int(rows[name][closing])
-            rows[name][closing] = total * closed // lots
-            rows[name][opening] = total - total * closed // lots
-        after[closing] = before[opening] = 0
+    opening = np.flatnonzero(np.diff(source) == 0) + 1
+    closing = opening - 1
+    lots, closed = rows["lots"][closing], np.abs(before[closing])
+    rows["lots"][closing], rows["lots"][opening] = closed, lots - closed
+    rows["realized"][opening] = 0
+    for name in MONEY_FIELDS[1:]:
+        total = rows[name][closing]
+        # The share is rounded, the other part is the exact rest: nothing appears or vanishes.
+        share = np.rint(total * (closed / lots)).astype(np.int64)
+        rows[name][closing], rows[name][opening] = share, total - share
+    after[closing] = before[opening] = 0
     return rows, before, after, origin[source]
 
 
@@ -104,26 +118,29 @@ def trades_frame(result: RunResult, trips: RecordArray) -> pd.DataFrame:
     end_ns = np.where(is_open, np.maximum(result.end_ns, trips["closed_ns"]), trips["closed_ns"])
     exit_role = np.where(is_open, 0, trips["exit_role"])
     pnl = trips["realized"] - trips["fee"]
-    return pd.DataFrame({
-        "trade_id": np.arange(1, len(trips) + 1),
-        **who(result, trips),
-        "side": look_up({1: "LONG", -1: "SHORT"}, trips["side"]),
-        "opened": utc(trips["opened_ns"]),
-        "closed": pd.Series(utc(trips["closed_ns"])).mask(is_open),
-        "duration_s": (end_ns - trips["opened_ns"]) / 1e9,
-        "quantity": trips["entry_lots"] * lot_size[which],
-        "entry_price": _average(trips["entry_ticklots"], trips["entry_lots"]) * tick_size[which],
-        "exit_price": _average(trips["exit_ticklots"], trips["exit_lots"]) * tick_size[which],
-        "pnl": pnl / MONEY_SCALE,
-        "gross_pnl": trips["realized"] / MONEY_SCALE,
-        "commission": trips["fee"] / MONEY_SCALE,
-        "spread_cost": trips["spread_cost"] / MONEY_SCALE,
-        "slippage_cost": trips["slippage_cost"] / MONEY_SCALE,
-        "return_pct": 100 * (pnl / MONEY_SCALE) / _entry_value(result, trips),
-        "exit_reason": look_up(EXIT_REASONS, exit_role),
-        "fills": trips["fills"],
-        "open": is_open,
-    })
+    return pd.DataFrame(
+        {
+            "trade_id": np.arange(1, len(trips) + 1),
+            **who(result, trips),
+            "side": look_up({1: "LONG", -1: "SHORT"}, trips["side"]),
+            "opened": utc(trips["opened_ns"]),
+            "closed": pd.Series(utc(trips["closed_ns"])).mask(is_open),
+            "duration_s": (end_ns - trips["opened_ns"]) / 1e9,
+            "quantity": trips["entry_lots"] * lot_size[which],
+            "entry_price": _average(trips["entry_ticklots"], trips["entry_lots"])
+            * tick_size[which],
+            "exit_price": _average(trips["exit_ticklots"], trips["exit_lots"]) * tick_size[which],
+            "pnl": pnl / MONEY_SCALE,
+            "gross_pnl": trips["realized"] / MONEY_SCALE,
+            "commission": trips["fee"] / MONEY_SCALE,
+            "spread_cost": trips["spread_cost"] / MONEY_SCALE,
+            "slippage_cost": trips["slippage_cost"] / MONEY_SCALE,
+            "return_pct": 100 * (pnl / MONEY_SCALE) / _entry_value(result, trips),
+            "exit_reason": look_up(EXIT_REASONS, exit_role),
+            "fills": trips["fills"],
+            "open": is_open,
+        }
+    )
 
 
 def notional(
