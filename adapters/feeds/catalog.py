@@ -95,7 +95,7 @@ class Catalog:
         """Yield arrays of at most `rows` rows; DataError where the range holds none."""
         kind = DataKind(kind)
         folder = self._folder(kind, instrument.id, interval_ns)
-        first, last = _bounds(kind, start_ns, end_ns)
+        first, last = _bounds(start_ns, end_ns)
         found = False
         for start, end, path in _files(folder):
             if end < first or start > last:
@@ -157,14 +157,13 @@ class Catalog:
         )
 
 
-def _bounds(kind: DataKind, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
-    """Inclusive bounds of ts_event_ns. A bar belongs to the range in which it closes."""
+def _bounds(start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+    """First and last event time of a half-open range."""
     limits = np.iinfo(np.int64)
-    first = int(limits.min) if start_ns is None else start_ns
-    last = int(limits.max) if end_ns is None else end_ns
-    if kind is DataKind.BAR:
-        return (first if start_ns is None else first + 1), last
-    return first, (last if end_ns is None else last - 1)
+    return (
+        int(limits.min) if start_ns is None else start_ns,
+        int(limits.max) if end_ns is None else end_ns - 1,
+    )
 
 
 def _stamp(ts_ns: int) -> str:

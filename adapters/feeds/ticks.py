@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from adapters.feeds.checks import utc_text
 from adapters.feeds.decimals import rescale
-from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
+from mmats._core import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
 from mmats.model.errors import DataError
 from mmats.model.instrument import Instrument
 from mmats.ports.data_format import Column, DataKind, ImportedTable, VolumeUnit

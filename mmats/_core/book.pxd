@@ -6,8 +6,9 @@ from libc.stdint cimport int64_t, uint64_t
 from mmats._core.types cimport event_t, lots_t, price_ticks_t
 
 cdef enum:
-    WINDOW_TICKS = 4096         # dense window behind the top; 64 words of 64 bits
-    WINDOW_WORDS = 64
+    WINDOW_BLOCKS = 8           # a power of two, at most 64
+    WINDOW_WORDS = 512          # 64 words a block
+    WINDOW_TICKS = 32768        # dense window behind the top, 64 ticks a word
     FAR_LEVELS_MAX = 16384      # levels worse than the window, per side; a power of two
 
 cpdef enum BookState:
@@ -35,11 +36,13 @@ cdef struct ladder_t:
     int64_t best_key                # KEY_NONE where the side is empty
     lots_t best_lots                # 0 where the side is empty
     # Window: keys [base, base + WINDOW_TICKS) in a ring, key k in slot k % WINDOW_TICKS, so that
-    # moving the window moves only the levels that enter or leave it. `base` is a multiple of 64.
+    # moving the window moves only the levels that enter or leave it. `base` is a multiple of a
+    # block of 4096 ticks. Three levels of bits find the next level from the top down.
     int64_t base
-    uint64_t summary                # bit w: words[w] is not zero
-    uint64_t[WINDOW_WORDS] words    # bit b of words[w]: slot 64 * w + b holds a level
-    lots_t[WINDOW_TICKS] lots       # 0 where there is no level
+    uint64_t blocks                     # bit k: summary[k] is not zero
+    uint64_t[WINDOW_BLOCKS] summary     # bit w of summary[k]: words[64 * k + w] is not zero
+    uint64_t[WINDOW_WORDS] words        # bit b of words[w]: slot 64 * w + b holds a level
+    lots_t[WINDOW_TICKS] lots           # 0 where there is no level
     # Levels with keys below `base`, ascending by key, in a ring that starts at far[far_first].
     uint64_t far_first
     uint64_t far_count

@@ -3,7 +3,7 @@
 
 Invariants of a ladder, which every function below keeps:
 
-* ``lots[slot] > 0`` exactly where the slot's bit is set; ``summary`` mirrors the words.
+* ``lots[slot] > 0`` exactly where the slot's bit is set; the upper bits mirror the lower ones.
 * Every far key is below ``base``; no level is above the window.
 * The window is empty only if the whole side is, so the best level is always in the window.
 """
@@ -34,10 +34,13 @@ cdef enum Phase:
 
 cdef enum:
     PROCEED = 2                 # the row belongs to a good message: set its level
-    SLOT_MASK = 4095
-    FAR_MASK = 16383
-    HEADROOM_TICKS = 1024       # room above the best after the window has moved
-    DEPTH_TICKS_MIN = 1024      # the window moves down when the best is nearer to its end
+    SLOT_MASK = WINDOW_TICKS - 1
+    BLOCK_TICKS = 4096
+    BLOCK_MASK = WINDOW_BLOCKS - 1
+    BLOCKS_ALL = (1 << WINDOW_BLOCKS) - 1
+    FAR_MASK = FAR_LEVELS_MAX - 1
+    HEADROOM_TICKS = 8192       # room above the best after the window has moved
+    DEPTH_TICKS_MIN = 8192      # the window moves down when the best is nearer to its end
 
 cdef extern from *:
     """
@@ -116,24 +119,48 @@ cdef int _far_set(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
 # -- window --------------------------------------------------------------------------------------
 
 cdef inline int64_t _base_for(int64_t best_key) noexcept nogil:
-    """Base of a window that leaves HEADROOM_TICKS above `best_key`."""
-    return (best_key + HEADROOM_TICKS - WINDOW_TICKS) & -64
+    """Base of a window with HEADROOM_TICKS above `best_key`, less what alignment takes."""
+    return (best_key + HEADROOM_TICKS - WINDOW_TICKS) & -BLOCK_TICKS
+
+
+cdef inline int64_t _key_of(const ladder_t* side, uint64_t slot) noexcept nogil:
+    return side.base + <int64_t>((slot - <uint64_t>side.base) & SLOT_MASK)
+
+
+cdef inline void _mark_word(ladder_t* side, uint64_t index) noexcept nogil:
+    side.summary[index >> 6] |= 1ULL << (index & 63)
+    side.blocks |= 1ULL << (index >> 6)
+
+
+cdef inline void _unmark_word(ladder_t* side, uint64_t index) noexcept nogil:
+    side.summary[index >> 6] &= ~(1ULL << (index & 63))
+    if side.summary[index >> 6] == 0:
+        side.blocks &= ~(1ULL << (index >> 6))
 
 
 cdef inline void _window_put(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
     cdef uint64_t slot = <uint64_t>key & SLOT_MASK
     side.lots[slot] = lots
     side.words[slot >> 6] |= 1ULL << (slot & 63)
-    side.summary |= 1ULL << (slot >> 6)
+    _mark_word(side, slot >> 6)
 
 
-cdef inline int64_t _highest(const ladder_t* side, uint64_t summary) noexcept nogil:
-    """Greatest key among the words in `summary`, which is not zero."""
-    cdef uint64_t turn = (<uint64_t>side.base >> 6) & 63
-    cdef uint64_t ordered = (summary >> turn) | (summary << ((64 - turn) & 63))
-    cdef uint64_t row = 63 - count_leading_zeros(ordered)
-    cdef uint64_t word = side.words[(row + turn) & 63]
-    return side.base + <int64_t>(64 * row + 63 - count_leading_zeros(word))
+cdef inline uint64_t _turn(const ladder_t* side) noexcept nogil:
+    """Block of the ring in which the window begins."""
+    return (<uint64_t>side.base // BLOCK_TICKS) & BLOCK_MASK
+
+
+cdef inline uint64_t _ordered_blocks(const ladder_t* side) noexcept nogil:
+    """The bits of `blocks` from the window's lowest block, bit 0, up to its highest."""
+    cdef uint64_t turn = _turn(side)
+    return (side.blocks >> turn) | ((side.blocks << (WINDOW_BLOCKS - turn)) & BLOCKS_ALL)
+
+
+cdef inline int64_t _highest(const ladder_t* side, uint64_t ordered) noexcept nogil:
+    """Greatest key in the given ordered blocks, of which there is one at least."""
+    cdef uint64_t block = (63 - count_leading_zeros(ordered) + _turn(side)) & BLOCK_MASK
+    cdef uint64_t index = 64 * block + 63 - count_leading_zeros(side.summary[block])
+    return _key_of(side, 64 * index + 63 - count_leading_zeros(side.words[index]))
 
 
 cdef int _window_raise(ladder_t* side, int64_t base) noexcept nogil:
@@ -141,14 +168,14 @@ cdef int _window_raise(ladder_t* side, int64_t base) noexcept nogil:
     cdef int64_t key = side.base, end = min(base, side.base + WINDOW_TICKS)
     cdef uint64_t index, slot
     while key < end:
-        index = (<uint64_t>key >> 6) & 63
+        index = (<uint64_t>key & SLOT_MASK) >> 6
         while side.words[index]:
-            slot = count_trailing_zeros(side.words[index])
-            if _far_insert(side, side.far_count, key + <int64_t>slot, side.lots[64 * index + slot]):
+            slot = 64 * index + count_trailing_zeros(side.words[index])
+            if _far_insert(side, side.far_count, _key_of(side, slot), side.lots[slot]):
                 return -1
-            side.lots[64 * index + slot] = 0
+            side.lots[slot] = 0
             side.words[index] &= side.words[index] - 1
-        side.summary &= ~(1ULL << index)
+        _unmark_word(side, index)
         key += 64
     side.base = base
     return 0
@@ -174,11 +201,14 @@ cdef void _take_best(ladder_t* side, int64_t key) noexcept nogil:
 cdef void _find_best(ladder_t* side) noexcept nogil:
     """Find the best level after the former one has gone; keep the window behind it."""
     cdef int64_t key
-    if side.summary == 0 and side.far_count == 0:
+    if side.blocks:
+        key = _highest(side, _ordered_blocks(side))
+    elif side.far_count > 0:
+        key = _far_at(side, side.far_count - 1).key
+    else:
         side.best_key = KEY_NONE
         side.best_lots = 0
         return
-    key = _highest(side, side.summary) if side.summary else _far_at(side, side.far_count - 1).key
     if side.far_count > 0 and key - side.base < DEPTH_TICKS_MIN:
         _window_lower(side, _base_for(key))
     _take_best(side, key)
@@ -186,11 +216,11 @@ cdef void _find_best(ladder_t* side) noexcept nogil:
 
 cdef int _set_outside(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
     """Set a level outside the window; -1 where there is no room for one more."""
-    if key < side.base and side.summary:
+    if key < side.base and side.blocks:
         return _far_set(side, key, lots)
     if lots == 0:
         return 0
-    if side.summary == 0:
+    if side.blocks == 0:
         side.base = _base_for(key)
     elif _window_raise(side, _base_for(key)):
         return -1
@@ -200,36 +230,42 @@ cdef int _set_outside(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
 
 
 cdef inline int _set_level(ladder_t* side, int64_t key, lots_t lots) noexcept nogil:
-    """Set the size of a level, 0 removes it; -1 where there is no room for one more."""
+    """Set the size of a level, 0 removes it; -1 where there is no room for one more.
+
+    What changes with every row is stored without a branch, what changes seldom behind one: a
+    store that the next row must wait for costs more than a branch that is rarely wrong.
+    """
     cdef uint64_t slot = <uint64_t>key & SLOT_MASK
-    cdef uint64_t index = slot >> 6, bit = 1ULL << (slot & 63)
+    cdef uint64_t index = slot >> 6, bit = 1ULL << (slot & 63), word = side.words[index]
     if cython.unlikely(<uint64_t>(key - side.base) >= <uint64_t>WINDOW_TICKS):
         return _set_outside(side, key, lots)
     side.lots[slot] = lots
     if lots > 0:
-        side.words[index] |= bit
-        side.summary |= 1ULL << index
+        side.words[index] = word | bit
+        if cython.unlikely(word == 0):
+            _mark_word(side, index)
         if key >= side.best_key:
             side.best_key = key
             side.best_lots = lots
-    else:
-        side.words[index] &= ~bit
-        if side.words[index] == 0:
-            side.summary &= ~(1ULL << index)
-        if key == side.best_key:
-            _find_best(side)
+        return 0
+    side.words[index] = word & ~bit
+    if word == bit:
+        _unmark_word(side, index)
+    if key == side.best_key:
+        _find_best(side)
     return 0
 
 
 cdef void _clear_ladder(ladder_t* side) noexcept nogil:
-    cdef uint64_t index, slot
-    while side.summary:
-        index = count_trailing_zeros(side.summary)
+    cdef uint64_t block, index, slot
+    while side.blocks:
+        block = count_trailing_zeros(side.blocks)
+        index = 64 * block + count_trailing_zeros(side.summary[block])
         while side.words[index]:
             slot = 64 * index + count_trailing_zeros(side.words[index])
             side.lots[slot] = 0
             side.words[index] &= side.words[index] - 1
-        side.summary &= side.summary - 1
+        _unmark_word(side, index)
     side.far_first = 0
     side.far_count = 0
     _find_best(side)
@@ -243,37 +279,41 @@ cdef int64_t _level_count(const ladder_t* side) noexcept nogil:
     return count
 
 
+cdef int64_t _window_below(const ladder_t* side, int64_t beyond) noexcept nogil:
+    """Greatest key of the window below `beyond`, which is inside it; KEY_NONE = none."""
+    cdef uint64_t slot = <uint64_t>beyond & SLOT_MASK
+    cdef uint64_t index = slot >> 6, block = index >> 6, rows
+    cdef uint64_t bits = side.words[index] & ((1ULL << (slot & 63)) - 1)
+    if bits:
+        return _key_of(side, 64 * index + 63 - count_leading_zeros(bits))
+    bits = side.summary[block] & ((1ULL << (index & 63)) - 1)
+    if bits:
+        index = 64 * block + 63 - count_leading_zeros(bits)
+        return _key_of(side, 64 * index + 63 - count_leading_zeros(side.words[index]))
+    rows = (block - _turn(side)) & BLOCK_MASK
+    bits = _ordered_blocks(side) & ((1ULL << rows) - 1)
+    return _highest(side, bits) if bits else KEY_NONE
+
+
 cdef int _next_below(ladder_t* side, int64_t beyond, int64_t* key, lots_t* lots) noexcept nogil:
     """Level with the greatest key below `beyond`; 1 = written, 0 = none."""
-    cdef uint64_t slot, turn, index, position, word, rows
+    cdef uint64_t position
+    cdef int64_t found = KEY_NONE
     cdef level_t* level
     if beyond > side.best_key:
-        if side.summary == 0:
-            return 0
-        key[0], lots[0] = side.best_key, side.best_lots
+        found = side.best_key
+    elif beyond > side.base:
+        found = _window_below(side, beyond)
+    if found != KEY_NONE:
+        key[0] = found
+        lots[0] = side.lots[<uint64_t>found & SLOT_MASK]
         return 1
-    if beyond > side.base:
-        slot = <uint64_t>beyond & SLOT_MASK
-        index = slot >> 6
-        word = side.words[index] & ((1ULL << (slot & 63)) - 1)
-        if word:
-            key[0] = (beyond & -64) + 63 - count_leading_zeros(word)
-            lots[0] = side.lots[<uint64_t>key[0] & SLOT_MASK]
-            return 1
-        # Words of the ring that lie below the one just searched: `rows` of them from the base.
-        turn = (<uint64_t>side.base >> 6) & 63
-        rows = (index - turn) & 63
-        word = (1ULL << rows) - 1
-        word = side.summary & ((word << turn) | (word >> ((64 - turn) & 63)))
-        if word:
-            key[0] = _highest(side, word)
-            lots[0] = side.lots[<uint64_t>key[0] & SLOT_MASK]
-            return 1
     position = _far_position(side, beyond)
     if position == 0:
         return 0
     level = _far_at(side, position - 1)
-    key[0], lots[0] = level.key, level.lots
+    key[0] = level.key
+    lots[0] = level.lots
     return 1
 
 
@@ -481,7 +521,7 @@ cdef object _rows(deltas):
 
 cdef object _best(OrderBook book, int is_ask):
     cdef ladder_t* side = &book.ladders[is_ask]
-    if not book.is_live or side.summary == 0:
+    if not book.is_live or side.blocks == 0:
         return None
     return side.best_key * side.sign, side.best_lots
 

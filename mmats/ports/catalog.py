@@ -41,9 +41,8 @@ class ImportResult:
 class DataCatalog(Protocol):
     """Stores market data exactly and gives it back in ticks and lots of an instrument.
 
-    Ranges: bars are those inside [start_ns, end_ns], i.e. start_ns < close <= end_ns; other rows
-    are those with start_ns <= ts_event_ns < end_ns. Adjacent ranges neither share nor lose a row.
-    None leaves a side open.
+    A range is `start_ns <= ts_event_ns < end_ns` for every kind; a bar's event time is its close.
+    Adjacent ranges neither share nor lose a row. None leaves a side open.
     """
 
     def write(self, table: ImportedTable, replace: bool = False) -> ImportResult:
@@ -73,6 +72,10 @@ class DataCatalog(Protocol):
         rows: int = 65536,
     ) -> Iterator[NDArray[np.void]]:
         """The same in arrays of at most `rows` rows, with bounded memory."""
+        ...
+
+    def tables(self, symbol: str, kind: DataKind, interval_ns: int = 0) -> Iterator[ImportedTable]:
+        """Yield the stored files as they were imported, in time order."""
         ...
 
     def ranges(self, symbol: str | None = None) -> list[CatalogRange]:
