@@ -300,9 +300,7 @@ cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous,
 cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, double* windows,
                 double* out) noexcept nogil:
     cdef double change
-    if state.kind == KIND_EMA:
-        out[0] = smooth_in(&state.first, bar.close)
-    elif state.kind == KIND_SMA:
+    if state.kind == KIND_SMA:
         out[0] = roll(&state.ring, &state.total, windows, bar.close) / state.ring.period
     elif state.kind == KIND_RSI:
         out[0] = _rsi(state, bar, previous)
@@ -497,6 +495,11 @@ cdef class IndicatorSet:
         for k in range(self.indicator_count):
             state = &self.indicators[k]
             out = self.values + state.output
+            # The commonest kind first: a branch the processor foresees, not a jump by table. Its
+            # value is NaN by itself until it is seeded.
+            if state.kind == KIND_EMA:
+                out[0] = smooth_in(&state.first, close)
+                continue
             _step(state, bar, previous, self.windows, out)
             if cython.unlikely(bar.index < state.lookback):
                 for j in range(state.output_count):
