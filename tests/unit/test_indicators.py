@@ -74,6 +74,16 @@ def test_a_window_after_a_burst_is_as_exact_as_any_other() -> None:
     np.testing.assert_allclose(got[settled, 2], oracle.wma(bars, 20)[settled], rtol=1e-14)
 
 
+def test_a_bar_that_closes_at_midnight_belongs_to_the_day_that_ends() -> None:
+    midnight_ns = 20_000 * oracle.DAY_NS
+    indicators = IndicatorSet(["vwap"])
+    seen = []
+    for price, ts_ns in ((10.0, midnight_ns - 1), (20.0, midnight_ns), (40.0, midnight_ns + 1)):
+        indicators.update_bar(price, price, price, price, 1.0, ts_ns)
+        seen.append(indicators.value("vwap"))
+    assert seen == [10.0, 15.0, 40.0]
+
+
 def test_a_window_of_one_bar_is_that_bar() -> None:
     bars, ts = make_bars(300)
     _, high, low, close, _ = bars.T
