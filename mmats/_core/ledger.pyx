@@ -396,6 +396,8 @@ cdef class Ledger(Accounts):
                     and (mmats_mul(self.holdings[k].lots, self.instruments[k].lot_units, &units)
                          or mmats_sub(out[0], units, out))):
                 return LEDGER_OVERFLOW
+        if out[0] < 0:
+            out[0] = 0  # a position that CASH does not back is no debt
         return LEDGER_OK
 
     cdef int free_money(self, money_t* out) noexcept nogil:
