@@ -74,8 +74,8 @@ cdef int holding_value(const instrument_t* terms, const holding_t* holding, pric
                         money_t* out) noexcept nogil:
     """Value in quote currency, rounded down: spot the lots, margin their open result."""
     cdef ticklots_t ticklots = 0
-    if holding.lots == 0 or mark == 0:
-        out[0] = 0
+    if holding.lots != 0 and mark == 0:
+        out[0] = 0  # unknown until the first mark
         return LEDGER_OK
     if mmats_mul(holding.lots, mark, &ticklots):
         return LEDGER_OVERFLOW
@@ -281,8 +281,8 @@ cdef class Accounts:
             touch(self.stale, k)
         for k in range(self.instrument_count):
             holding = &self.holdings[k]
-            if self.instruments[k].settlement == SETTLE_MARGIN and holding.lots != 0:
-                self.unmarked_count += holding.mark_ticks == 0
+            if self.instruments[k].settlement == SETTLE_MARGIN:
+                self.unmarked_count += holding.lots != 0 and holding.mark_ticks == 0
                 self.open_results[self.instruments[k].quote_currency] += holding.value
         return 0
 
@@ -397,8 +397,8 @@ cdef class Accounts:
             return False
         for k in range(self.currency_count):
             accounts = &self.balances[k * ACCOUNT_COUNT]
-            if ((accounts[<int>ACCOUNT_CASH] != 0 or accounts[<int>ACCOUNT_DUST] != 0)
-                    and not self._rate_is_fresh(k, now_ns)):
+            if ((accounts[<int>ACCOUNT_CASH] != 0 or accounts[<int>ACCOUNT_DUST] != 0
+                 or self.open_results[k] != 0) and not self._rate_is_fresh(k, now_ns)):
                 return False
         for k in range(self.instrument_count):
             terms = &self.instruments[k]

@@ -168,7 +168,7 @@ class OracleLedger:
         out: dict[int, int] = defaultdict(int)
         for k, terms in enumerate(self.terms):
             lots, cost = self.holding(k)
-            if not terms.spot and lots:
+            if not terms.spot:
                 out[terms.quote] += floor((lots * self.marks[k] - cost) * terms.ticklot)
         return out
 
