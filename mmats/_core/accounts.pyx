@@ -144,7 +144,7 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
 cdef class Accounts:
     """Balances per currency and account, marks, and their value; positions are the ledger's."""
 
-    # -- setting up --------------------------------------------------------------------------------
+    # -- setting up ------------------------------------------------------------------------------
 
     def __cinit__(self, int currency_count, int instrument_count, int strategy_count,
                   int account_currency):
@@ -286,12 +286,12 @@ cdef class Accounts:
                 self.open_results[self.instruments[k].quote_currency] += holding.value
         return 0
 
-    # -- postings and marks ------------------------------------------------------------------------
+    # -- postings and marks ----------------------------------------------------------------------
 
     cdef int post(self, int currency, int giver, int taker, money_t amount) noexcept nogil:
         cdef leg_t leg
         if (currency < 0 or currency >= self.currency_count or giver < 0 or taker < 0
-                or giver >= ACCOUNT_COUNT or taker >= ACCOUNT_COUNT):
+                or giver >= ACCOUNT_COUNT or taker >= ACCOUNT_COUNT or giver == taker):
             return LEDGER_INVALID
         leg.currency = currency
         leg.giver = giver
@@ -346,7 +346,7 @@ cdef class Accounts:
             self.stale[word] |= self.dependents[instrument * self.word_count + word]
         return LEDGER_OK
 
-    # -- values ------------------------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------
 
     cdef int convert(self, money_t amount, int currency, int round_up, money_t* out) noexcept nogil:
         return _convert(self, amount, currency, round_up, out)
@@ -430,7 +430,7 @@ cdef class Accounts:
                 return -1
         return 0
 
-    # -- Python face; documented in accounts.pyi ------------------------------------------------------
+    # -- Python face; documented in accounts.pyi -------------------------------------------------
 
     def declare_instrument(self, **fields):
         cdef instrument_t terms
@@ -526,7 +526,7 @@ cdef class Accounts:
         cdef holding_t h = self.holdings[instrument]
         return Holding(h.lots, h.cost_ticklots, h.mark_ticks, h.marked_ns, h.value)
 
-    # -- state as bytes ----------------------------------------------------------------------------
+    # -- state as bytes --------------------------------------------------------------------------
 
     cdef uint64_t _terms_hash(self) noexcept nogil:
         """FNV-1a over the sizes of the books and the terms that give the integers a meaning."""

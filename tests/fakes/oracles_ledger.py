@@ -176,9 +176,7 @@ class OracleLedger:
         opened = self.open_results()
         currencies = {currency for currency, _ in self.balances} | set(opened)
         return sum(
-            self.convert(
-                self.balances[c, CASH] + self.balances[c, DUST] + opened.get(c, 0), c
-            )
+            self.convert(self.balances[c, CASH] + self.balances[c, DUST] + opened.get(c, 0), c)
             for c in currencies
         )
 

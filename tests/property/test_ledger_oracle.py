@@ -143,7 +143,9 @@ def random_steps(seed: int, count: int) -> list[Step]:
         if roll < 0.2:
             out.append(Mark(instrument, price))
         elif roll < 0.25:
-            out.append(Carry(random.randrange(STRATEGIES), instrument, random.randint(-(10**9), 10**9)))
+            out.append(
+                Carry(random.randrange(STRATEGIES), instrument, random.randint(-(10**9), 10**9))
+            )
         else:
             out.append(
                 make_fill(
@@ -321,9 +323,7 @@ def test_partial_fills_add_up_to_the_whole_fill(
     for ledger in (whole, split):
         if before:
             ledger.apply(strategy=0, instrument=instrument, side=1, lots=before, price=333)
-    whole.apply(
-        strategy=0, instrument=instrument, side=side, lots=sum(parts), price=price_ticks
-    )
+    whole.apply(strategy=0, instrument=instrument, side=side, lots=sum(parts), price=price_ticks)
     for lots in parts:
         split.apply(strategy=0, instrument=instrument, side=side, lots=lots, price=price_ticks)
     for currency in range(whole.currency_count):
@@ -333,9 +333,7 @@ def test_partial_fills_add_up_to_the_whole_fill(
     assert many.carry_quote == one.carry_quote
     # Each release rounds by at most half a tick * lot; what moves stays in cost or result.
     assert abs(many.cost_ticklots - one.cost_ticklots) <= len(parts)
-    assert (
-        many.realized_ticklots - many.cost_ticklots == one.realized_ticklots - one.cost_ticklots
-    )
+    assert many.realized_ticklots - many.cost_ticklots == one.realized_ticklots - one.cost_ticklots
 
 
 @given(seed=st.integers(0, 2**63), count=st.integers(1, 30))
