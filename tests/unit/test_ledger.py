@@ -290,6 +290,15 @@ def test_margin_open_result_counts_in_equity_and_against_free_money(ledger: Ledg
     assert ledger.account_free_money == (1000 - 600) * UNIT  # an open gain backs nothing
 
 
+def test_margin_in_use_follows_fills_and_marks(ledger: Ledger) -> None:
+    ledger.mark_price(SHARE, 10_000)
+    for lots, used in ((5, 50), (7, 120), (9, 210)):
+        ledger.apply(strategy=0, instrument=SHARE, side=1, lots=lots, price=10_000)
+        assert ledger.account_margin_used == used * UNIT
+    ledger.mark_price(SHARE, 20_000)
+    assert ledger.account_margin_used == 420 * UNIT
+
+
 def test_margin_is_rounded_up(ledger: Ledger) -> None:
     ledger.apply(strategy=0, instrument=EURUSD, side=-1, lots=1, price=125_000)
     assert ledger.account_margin_used == 3_333_400
@@ -415,6 +424,15 @@ def test_positions_up_to_the_last_integer_and_not_beyond() -> None:
         ledger.mark_price(0, 2)
     assert ledger.holding(0).mark_ticks == 1
     assert ledger.account_equity == 0
+
+
+def test_overflow_of_a_later_leg_takes_the_earlier_ones_back(ledger: Ledger) -> None:
+    ledger.deposit(BTC, 2**63 - 1)
+    before = ledger.state_bytes()
+    with pytest.raises(LedgerFault) as error:
+        ledger.apply(strategy=0, instrument=BTCUSDT, side=1, lots=1, price=1)
+    assert code_of(error) == LedgerError.LEDGER_OVERFLOW
+    assert ledger.state_bytes() == before
 
 
 def test_deposit_beyond_the_last_integer_is_refused() -> None:
