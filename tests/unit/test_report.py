@@ -255,14 +255,16 @@ def test_terminal_report_fits_and_says_what_went_wrong() -> None:
         "strategy": "trend", "ts_ns": at(3), "where": "on_market_data",
         "traceback": "Traceback:\n  line\x1b[2J 7\nZeroDivisionError: division by zero\n",
     }  # fmt: skip
-    text = printed(Report(traded(strategy_errors=[error], notes=["synthetic data"])))
+    errors = [error] * 5
+    text = printed(Report(traded(strategy_errors=errors, notes=["synthetic data"])))
+    assert "and 3 more errors" in text
     lines = text.splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 100
     assert "\x1b" not in text
     for expected in (
-        "▲ +1.08 EUR", "synthetic data", "ZeroDivisionError: division by zero", "Strategy trend",
-        "Market crypto", "Symbol EURUSD", "Commission", "3 times as high",
+        "▲ +1.08 EUR", "synthetic data", "ZeroDivisionError: division by zero", "Per strategy", "  trend ",
+        "  crypto ", "  EURUSD ", "Commission", "3 times as high",
     ):  # fmt: skip
         assert expected in text
 
@@ -392,3 +394,11 @@ def test_times_must_ascend() -> None:
     times = run_result().equity_ts_ns[::-1].copy()
     with pytest.raises(ValueError, match="equity_ts_ns is not ascending"):
         run_result(equity_ts_ns=times)
+
+
+def test_every_figure_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    document = Report(traded()).to_dict()
+    for group in ("metrics", "costs", "orders"):
+        for key in document[group]:
+            assert f"`{key}`" in text, key
