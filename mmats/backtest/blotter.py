@@ -94,7 +94,6 @@ def order_outcomes(result: RunResult) -> Outcomes:
     last = index.copy()
     # Of equal indices the last assignment stays, so records in order leave the last one.
     last[at] = telling
-    ours = records["kind"][last] == RecordKind.RECORD_SUBMITTED
 
     known, at = _find(ids, fills["order_id"])
     lots = fills["lots"]
@@ -103,7 +102,7 @@ def order_outcomes(result: RunResult) -> Outcomes:
     for total, part in zip(totals, parts, strict=True):
         np.add.at(total, at, part[known])
 
-    columns = (index, records["state"][last], np.where(ours, 0, records["reason"][last]))
+    columns = (index, records["state"][last], records["reason"][last])
     by_submission = np.argsort(index)
     return Outcomes(
         *(column[by_submission] for column in (*columns, records["ts_ns"][last], *totals))
