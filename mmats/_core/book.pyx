@@ -317,6 +317,16 @@ cdef int _next_below(ladder_t* side, int64_t beyond, int64_t* key, lots_t* lots)
     return 1
 
 
+cdef inline bint _range_differs(const event_t* delta, int64_t sequence) noexcept nogil:
+    """Whether a row with the open message's first sequence has another last one.
+
+    Inside a message the first sequence is not above `sequence`; where one starts it is, and the
+    mask is zero. Messages end at random, so a branch on that would cost more than all of this.
+    """
+    cdef int64_t inside = <int64_t>(<uint64_t>delta.c - 1 - <uint64_t>sequence) >> 63
+    return (inside & (delta.d ^ sequence)) != 0
+
+
 # -- the book ------------------------------------------------------------------------------------
 
 @cython.final
@@ -345,7 +355,8 @@ cdef class OrderBook:
         """Apply one row; an ApplyResult. The book may be read after a row with DELTA_LAST."""
         cdef int code
         if cython.unlikely(delta.c != self.expected_first or self.phase != PHASE_LIVE
-                           or delta.flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d):
+                           or delta.flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d
+                           or _range_differs(delta, self.sequence)):
             code = self._admit(delta)
             if code != PROCEED:
                 return code
@@ -360,10 +371,9 @@ cdef class OrderBook:
             return self.mark_stale(BOOK_STALE_INVALID)
         if cython.unlikely(_set_level(&self.ladders[is_ask], key, delta.b)):
             return self.mark_stale(BOOK_STALE_FULL)
-        if delta.d:
-            self.sequence = delta.d
+        self.sequence = delta.d
         if last:
-            self.expected_first = <int64_t>(<uint64_t>self.sequence + 1)
+            self.expected_first = <int64_t>(<uint64_t>delta.d + 1)
             crossed = self.ladders[0].best_key + self.ladders[1].best_key >= 0
             if cython.unlikely(crossed or self.phase == PHASE_SNAPSHOT):
                 return self._finish(crossed)
@@ -392,7 +402,7 @@ cdef class OrderBook:
             return APPLY_IGNORED
         if delta.flags & DELTA_SNAPSHOT or delta.c < 0 or delta.c > delta.d:
             return self.mark_stale(BOOK_STALE_INVALID)
-        if self.expected_first <= self.sequence:    # inside a message: the end of it is missing
+        if self.expected_first <= self.sequence:    # inside a message: its end is missing
             return self.mark_stale(BOOK_STALE_GAP)
         return self._start_message(delta)
 
@@ -413,9 +423,9 @@ cdef class OrderBook:
         return PROCEED
 
     cdef int _admit_snapshot(self, const event_t* delta) noexcept nogil:
-        if delta.d < 0:
-            return self.mark_stale(BOOK_STALE_INVALID)
         if delta.flags & DELTA_CLEAR:
+            if delta.d < 0:
+                return self.mark_stale(BOOK_STALE_INVALID)
             self._clear()
             self.state = BOOK_EMPTY
             self.is_live = False
