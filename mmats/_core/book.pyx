@@ -550,6 +550,13 @@ cdef object _depth(OrderBook book, int is_ask, int64_t levels):
     return out
 
 
+cdef inline void _write_top(OrderBook book, int64_t* row) noexcept nogil:
+    row[0] = book.best_bid_ticks()
+    row[1] = book.best_bid_lots()
+    row[2] = book.best_ask_ticks()
+    row[3] = book.best_ask_lots()
+
+
 def apply_and_read(OrderBook book not None, deltas, int64_t[:, ::1] out not None):
     cdef const event_t[::1] rows = _rows(deltas)
     cdef Py_ssize_t k
@@ -560,8 +567,5 @@ def apply_and_read(OrderBook book not None, deltas, int64_t[:, ::1] out not None
     with nogil:
         for k in range(rows.shape[0]):
             applied += book.apply(&rows[k]) == APPLY_DONE
-            out[k, 0] = book.best_bid_ticks()
-            out[k, 1] = book.best_bid_lots()
-            out[k, 2] = book.best_ask_ticks()
-            out[k, 3] = book.best_ask_lots()
+            _write_top(book, &out[k, 0])
     return applied
