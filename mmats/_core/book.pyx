@@ -9,7 +9,7 @@ Invariants of a ladder, which every function below keeps:
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np
@@ -351,7 +351,7 @@ cdef class OrderBook:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    cdef int apply(self, const event_t* delta) noexcept nogil:
+    cdef inline int apply(self, const event_t* delta) noexcept nogil:
         """Apply one row; an ApplyResult. The book may be read after a row with DELTA_LAST."""
         cdef int code
         if cython.unlikely(delta.c != self.expected_first or self.phase != PHASE_LIVE
@@ -449,6 +449,17 @@ cdef class OrderBook:
 
     def mark_reconnect(self):
         self.mark_stale(BOOK_STALE_RECONNECT)
+
+    def apply_delta(self, uint8_t flags, int64_t price_ticks, int64_t size_lots,
+                    int64_t first_sequence, int64_t last_sequence):
+        cdef event_t delta
+        delta.kind = EVENT_DELTA
+        delta.flags = flags
+        delta.a = price_ticks
+        delta.b = size_lots
+        delta.c = first_sequence
+        delta.d = last_sequence
+        return self.apply(&delta) == APPLY_DONE
 
     def apply_batch(self, deltas):
         cdef const event_t[::1] rows = _rows(deltas)
@@ -551,10 +562,12 @@ cdef object _depth(OrderBook book, int is_ask, int64_t levels):
 
 
 cdef inline void _write_top(OrderBook book, int64_t* row) noexcept nogil:
-    row[0] = book.best_bid_ticks()
-    row[1] = book.best_bid_lots()
-    row[2] = book.best_ask_ticks()
-    row[3] = book.best_ask_lots()
+    cdef price_ticks_t bid = book.best_bid_ticks(), ask = book.best_ask_ticks()
+    cdef lots_t bid_lots = book.best_bid_lots(), ask_lots = book.best_ask_lots()
+    row[0] = bid
+    row[1] = bid_lots
+    row[2] = ask
+    row[3] = ask_lots
 
 
 def apply_and_read(OrderBook book not None, deltas, int64_t[:, ::1] out not None):

@@ -305,6 +305,14 @@ def test_apply_and_read_writes_the_top_after_each_row() -> None:
     ]
 
 
+def test_one_delta_at_a_time_obeys_the_same_rules(book: OrderBook) -> None:
+    assert book.apply_delta(LAST, 100, 3, 11, 11)
+    assert book.best_bid == (100, 3)
+    assert not book.apply_delta(LAST, 100, 9, 11, 11)
+    assert not book.apply_delta(LAST | ASK, 101, 9, 13, 13)
+    assert_unreadable(book, BookState.BOOK_STALE_GAP)
+
+
 def test_arrays_of_another_layout_are_refused(book: OrderBook) -> None:
     for wrong in (np.zeros(3, dtype=QUOTE_DTYPE), np.zeros((2, 2), dtype=DELTA_DTYPE), b"rows"):
         with pytest.raises(TypeError, match="want a 1-D array of DELTA_DTYPE"):
