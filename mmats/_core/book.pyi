@@ -1,9 +1,11 @@
 """The order book of one instrument, built from snapshots and changes (deltas)."""
 
 import enum
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 class BookState(enum.IntEnum):
     """Why the book may, or may not, be used."""
@@ -22,6 +24,8 @@ class BookState(enum.IntEnum):
     BOOK_STALE_INVALID = 6
     """A row that no venue sends."""
 
+@final
+@disjoint_base
 class OrderBook:
     """Price levels of one instrument, aggregated by price; one writer at a time.
 
