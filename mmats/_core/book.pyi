@@ -5,7 +5,6 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 class BookState(enum.IntEnum):
     """Why the book may, or may not, be used."""
@@ -25,7 +24,6 @@ class BookState(enum.IntEnum):
     """A row that no venue sends."""
 
 @final
-@disjoint_base
 class OrderBook:
     """Price levels of one instrument, aggregated by price; one writer at a time.
 
