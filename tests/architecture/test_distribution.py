@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.tree import PACKAGES, ROOT, pyx_files
 
 pytestmark = pytest.mark.packaging

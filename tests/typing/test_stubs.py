@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.tree import ROOT, core_files
 
 pytestmark = pytest.mark.packaging
