@@ -30,9 +30,12 @@ try:
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.journal import MemoryJournal, RecordKind
-    from mmats._core.ledger import Account, Ledger, LedgerFault, RateKind
+    from mmats._core.accounts import Account, LedgerFault, RateKind
+    from mmats._core.ledger import Ledger
+    from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.matching import SimulatedVenue
     from mmats._core.orders import PipelineFault
+    from mmats._core.path import PathRule
     from mmats._core.pipeline import Pipeline, StrategyStopped
     from mmats._core.replay import OutOfOrder, Replay
     from mmats._core.risk import NO_LIMIT, Reason, RiskGate
@@ -72,6 +75,7 @@ __all__ = [
     "CompiledStrategy",
     "EventFlag",
     "EventKind",
+    "FeeAsset",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -86,6 +90,7 @@ __all__ = [
     "OrderState",
     "OrderType",
     "OutOfOrder",
+    "PathRule",
     "Pipeline",
     "PipelineFault",
     "Position",
@@ -99,6 +104,7 @@ __all__ = [
     "SignalError",
     "SimulatedVenue",
     "Sizing",
+    "SlippageModel",
     "StrategyStopped",
     "TimeInForce",
     "TradeResult",

@@ -16,7 +16,8 @@ from mmats._core.journal cimport (
     RECORD_FILLED, RECORD_LATE_FILL, RECORD_REJECTED, RECORD_SIGNAL, RECORD_SUBMITTED,
     RECORD_TRIGGERED, RECORD_UPDATED, JournalPort, record_t,
 )
-from mmats._core.ledger cimport Ledger, cell_t, fill_result_t
+from mmats._core.accounts cimport cell_t
+from mmats._core.ledger cimport Ledger, fill_result_t
 from mmats._core.risk cimport (
     REASON_NOTHING_TO_REDUCE, REASON_OK, REASON_OPEN_ORDERS, REASON_PORT_FULL,
     REASON_QUANTITY_ZERO, REASON_SIZE_UNKNOWN, RiskGate, verdict_t,

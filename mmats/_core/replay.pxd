@@ -15,6 +15,7 @@ cdef class Source:
     cdef int64_t position
     cdef int instrument
     cdef ts_ns_t last_ns
+    cdef uint64_t data_hash
     cdef bint refill(self) except -1
 
 cdef class DelayLine:

@@ -14,6 +14,22 @@ from mmats._core.types cimport event_t, ts_ns_t
 cdef int64_t PROGRESS_EVERY = 65536
 
 
+cdef uint64_t _hash_rows(uint64_t state, const event_t* rows, int64_t count) noexcept nogil:
+    """Fingerprint of the rows: a sum of products per row, so that the products overlap in time."""
+    cdef const uint64_t* words = <const uint64_t*>rows
+    cdef uint64_t row
+    cdef int64_t k
+    for k in range(count):
+        row = (words[0] * 0x9e3779b97f4a7c15U + words[1] * 0xbf58476d1ce4e5b9U
+               + words[3] * 0x94d049bb133111ebU + words[4] * 0xd6e8feb86659fd93U
+               + words[5] * 0xff51afd7ed558ccdU + words[6] * 0xc4ceb9fe1a85ec53U
+               + words[7] * 0xa0761d6478bd642fU)
+        state = (state ^ row ^ (row >> 32)) * 0xe7037ed1a0b428dbU
+        state ^= state >> 29
+        words += 8
+    return state
+
+
 class OutOfOrder(ValueError):
     """A source holds events that go back in time."""
 
@@ -56,6 +72,7 @@ cdef class Source:
                 raise ValueError(f"event {k} belongs to instrument {self.rows[k].instrument}, "
                                  f"not to {self.instrument}")
             self.last_ns = self.rows[k].ts_event_ns
+        self.data_hash = _hash_rows(self.data_hash, self.rows, self.count)
         return 1
 
 
@@ -123,6 +140,14 @@ cdef class Replay:
     def add_source(self, int instrument, chunks):
         """Add the events of one instrument; earlier sources come first at equal times."""
         self.sources.append(Source(instrument, chunks))
+
+    @property
+    def data_hash(self):
+        """Fingerprint of all data replayed so far, by source."""
+        cdef uint64_t out = 0
+        for source in self.sources:
+            out = (out ^ (<Source>source).data_hash) * 0x9e3779b97f4a7c15U
+        return out
 
     def run(self, progress=None):
         """Replay everything. `progress(events, ts_ns)` is called now and then."""

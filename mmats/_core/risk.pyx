@@ -9,7 +9,8 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from mmats._core.ledger cimport LEDGER_NO_RATE, Ledger, cell_t, holding_t
+from mmats._core.accounts cimport LEDGER_NO_RATE, cell_t, holding_t
+from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_STOP_LIMIT, SETTLE_SPOT, SIDE_BUY, TRADING_ACTIVE,
     TRADING_HALTED, instrument_t, lots_t, mmats_add, mmats_muldiv_ceil, mmats_muldiv_floor,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmats.backtest.labels import amount, printable
+from mmats.backtest.labels import plus_amount, printable
 from mmats.backtest.metrics import drawdowns
 from mmats.backtest.result import FloatArray, Int64Array, RunResult
 from mmats.model.instrument import MONEY_SCALE
@@ -128,24 +128,41 @@ def _costs(report: "Report") -> Figure:
         if report.costs[key]:
             steps.append((label, -report.costs[key], "relative"))
     steps.append(("Net result", report.cost_stress["x1"], "total"))
-    trace = {
+    bars = {
         "type": "waterfall",
         "x": [label for label, _, _ in steps],
         "y": [value for _, value, _ in steps],
         "measure": [kind for _, _, kind in steps],
-        "text": [amount(value) for _, value, _ in steps],
-        "textposition": "outside",
-        "cliponaxis": False,
         "connector": {"line": {"color": "--grid", "width": 1}},
         "increasing": {"marker": {"color": "--up"}},
         "decreasing": {"marker": {"color": "--down"}},
         "totals": {"marker": {"color": "--series-1"}},
-        "hovertemplate": "%{x}: %{text}<extra></extra>",
+        "hoverinfo": "skip",
     }
-    layout = _layout(_text(report.result.account_currency), height=300)
+    layout = _layout(report.result.account_currency, height=420)
     layout["xaxis"] = _axis("") | {"type": "category", "showgrid": False}
     layout["yaxis"]["zeroline"] = True
-    return {"data": [trace], "layout": layout | {"hovermode": "closest"}}
+    return {
+        "data": [bars, _tops(steps)],
+        "layout": layout | {"hovermode": False, "showlegend": False},
+    }
+
+
+def _tops(steps: list[tuple[str, float, str]]) -> Figure:
+    """The figures of a waterfall, each above its bar."""
+    level, tops = 0.0, []
+    for _, value, kind in steps:
+        start, level = (level, level + value) if kind == "relative" else (0.0, value)
+        tops.append(max(start, level))
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [label for label, _, _ in steps],
+        "y": tops,
+        "text": [plus_amount(value) for _, value, _ in steps],
+        "textposition": "top center",
+        "cliponaxis": False,
+    }
 
 
 def _distribution(report: "Report") -> Figure:
@@ -187,6 +204,9 @@ def _price(report: "Report", symbol: str) -> Figure:
         _markers("Exit with loss", shown[~shown["open"] & (shown["pnl"] <= 0)], "closed", "x"),
     ]
     layout = _layout(f"Price, {instrument.quote}", height=360) | {"hovermode": "closest"}
+    margin = (result.end_ns - result.start_ns) / 100
+    reach = (result.start_ns - margin, result.end_ns + margin)
+    layout["xaxis"]["range"] = [end / 1e6 for end in reach]
     return {"data": traces, "layout": layout}
 
 
@@ -246,10 +266,14 @@ def _text(text: object) -> str:
 
 
 def _axis(title: str) -> Figure:
-    return {
-        "title": {"text": _text(title), "standoff": 8}, "gridcolor": "--grid",
-        "linecolor": "--grid", "zerolinecolor": "--muted", "zeroline": False, "automargin": True,
-    }  # fmt: skip
+    axis: Figure = {
+        "gridcolor": "--grid",
+        "linecolor": "--grid",
+        "zerolinecolor": "--muted",
+        "zeroline": False,
+        "automargin": True,
+    }
+    return axis | ({"title": {"text": _text(title), "standoff": 8}} if title else {})
 
 
 def _layout(y_title: str, height: int) -> Figure:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mmats.backtest.report import Report
 
 TRADES_MAX = 200
-TINT_FULL = 0.10
+TINT_FULL = 0.05
 """A monthly return of this size has the strongest tint."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -266,11 +266,8 @@ def _costs(report: "Report") -> str:
         (f"Holding {symbol} ({gain['currency']})", _value(gain["total_return"], signed_percent))
         for symbol, gain in held
     ]
-    return f'{costs}<div class="two"><div>{stress}</div><div>{_compared(rows)}</div></div>'
-
-
-def _compared(rows: Iterable[Sequence[Cell]]) -> str:
-    return _table(("Instead, before costs", ("Return", "n")), rows)
+    instead = _table(("Instead, before costs", ("Return", "n")), rows)
+    return costs + stress + instead
 
 
 def _strategies(report: "Report") -> str:

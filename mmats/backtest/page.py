@@ -52,13 +52,13 @@ section { margin-top: 14px; overflow-x: auto; }
   font-variant-numeric: tabular-nums; }
 .tile .more { color: var(--muted); font-size: 12px; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 0 14px; }
-.three { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); 
+.three { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr));
   gap: 8px 32px; }
 .note { border-left: 4px solid var(--series-1); }
 .warning { border-left: 4px solid var(--warn); background: var(--warn-soft); }
 .error { border-left: 4px solid var(--down); }
 ul { margin: 0; padding-left: 18px; }
-table + table, table + .two { margin-top: 18px; }
+table + table, table + p { margin-top: 18px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 10px 4px 0; text-align: left; border-bottom: 1px solid var(--grid);
   white-space: nowrap; }
@@ -72,6 +72,7 @@ tr:last-child td { border-bottom: 0; }
 .even { table-layout: fixed; }
 .even th:first-child { width: 22%; }
 .even td:first-child { overflow: hidden; text-overflow: ellipsis; }
+.months { table-layout: fixed; }
 .months td, .months th { text-align: center; padding: 5px 4px; }
 pre { margin: 6px 0 0; padding: 10px; background: var(--page); border-radius: 6px;
   overflow-x: auto; font-size: 12px; }
@@ -99,7 +100,7 @@ SCRIPT = """
     const style = getComputedStyle(document.documentElement);
     const figure = colored(style, figures[id], "");
     const config = { displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+      modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] };
     Plotly.react(document.getElementById(id), figure.data, figure.layout, config);
   };
   const visible = (id) => document.getElementById(id).offsetParent !== null;

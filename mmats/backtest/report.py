@@ -312,8 +312,9 @@ def _warnings(report: Report) -> list[str]:
             f"{found['open_trades']} trades were open at the end; their result counts in the net "
             "profit, not in the trade statistics."
         )
-    broken = dict.fromkeys(str(error.get("strategy", "?")) for error in result.strategy_errors)
-    said.extend(f"Strategy {name} raised an error; see strategy_errors." for name in broken)
+    for error in result.strategy_errors:
+        cause = str(error.get("traceback", "")).strip().rpartition("\n")[2]
+        said.append(f"Strategy {error.get('strategy')} raised an error: {cause}")
     return said
 
 

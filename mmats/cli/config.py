@@ -53,7 +53,7 @@ def show(file: Path, as_json: bool) -> None:
         facts = {e.path: {"value": e.value, "origin": e.origin} for e in entries}
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    table = Table("key", "value", "origin", box=None, pad_edge=False)
+    table = _table("key", "value", "origin")
     for entry in entries:
         style = "" if entry.origin == "file" else "dim"
         table.add_row(entry.path, _cell(entry.value), entry.origin, style=style)
@@ -70,10 +70,19 @@ def instruments(as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         return
-    table = Table("instrument", *names, box=None, pad_edge=False)
+    table = _table("instrument", *names)
     for key, row in rows.items():
         table.add_row(key, *(_cell(value) for value in row.values()))
     out().print(table)
+
+
+def _table(key: str, *others: str) -> Table:
+    """A plain table whose first column is never shortened and whose others fold."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(key, no_wrap=True)
+    for name in others:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 def _cell(value: object) -> str:

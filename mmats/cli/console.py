@@ -1,5 +1,6 @@
 """Where text goes: results to stdout; messages, progress and errors to stderr."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,15 @@ Advance = Callable[[int, int], None]
 """Called with events done and events in all."""
 
 
+PIPE_WIDTH = 120  # columns where there is no terminal to ask and COLUMNS does not say
+
+
 def out() -> Console:
     """Console of results."""
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def err() -> Console:

@@ -155,25 +155,24 @@ def _import_file(path: Path, source: str) -> ModuleType:
 
 
 def _pick_class(module: ModuleType, class_name: str, source: str) -> type:
-    own = {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__
-    }
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
     if class_name:
-        named = vars(module).get(class_name)
-        if not isinstance(named, type):
-            hint = closest(class_name, own) or f"it has {', '.join(own) or 'no class'}"
+        if class_name not in classes:
+            hint = closest(class_name, classes) or f"it has {', '.join(classes) or 'no class'}"
             raise StrategyError(f"there is no class {class_name}", source, hint)
-        return named
-    candidates = [name for name, value in own.items() if hasattr(value, "on_market_data")]
+        return classes[class_name]
+    candidates = [
+        name
+        for name, value in classes.items()  # those that the file defines, not what it imports
+        if value.__module__ == module.__name__ and hasattr(value, "on_market_data")
+    ]
     if not candidates:
         hint = "a strategy is a class with on_market_data; see `mmats strategy new`"
         raise StrategyError("has no strategy in it", source, hint)
     if len(candidates) > 1:
         hint = f'write "{source}:{candidates[0]}"'
         raise StrategyError(f"has several strategies: {', '.join(candidates)}", source, hint)
-    return own[candidates[0]]
+    return classes[candidates[0]]
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ class IStrategy(Protocol):
     def initialize(self, config: Mapping[str, Any]) -> None:
         """Take the `[strategies.params]` table of the configuration; called once, before data."""
 
-    def on_market_data(self, data: MarketData) -> TradeSignal | Sequence[TradeSignal] | None:
+    def on_market_data(self, data: "MarketData") -> "TradeSignal | Sequence[TradeSignal] | None":
         """Look at one closed bar and say what to do about it, on any of the symbols.
 
         The call is synchronous and on the engine's only thread: it must not block.
