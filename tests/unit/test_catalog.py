@@ -189,14 +189,29 @@ def test_chunks_are_the_whole_in_pieces(tmp_path: Path, rows: int) -> None:
     assert np.array_equal(np.concatenate(parts), whole)
 
 
-def test_range_is_half_open_in_event_time(tmp_path: Path) -> None:
+def test_range_holds_the_bars_that_lie_in_it(tmp_path: Path) -> None:
+    """A bar that closes at the end of the range is its last, not the first of the next."""
     catalog = Catalog(tmp_path)
     catalog.write(bar_table(list(range(1, 12))))
     cut = START_NS + 5 * MINUTE_NS
-    early = catalog.load(COIN, DataKind.BAR, MINUTE_NS, end_ns=cut)
-    late = catalog.load(COIN, DataKind.BAR, MINUTE_NS, start_ns=cut)
-    assert early["close_ticks"].tolist() == [1, 2, 3, 4]
-    assert late["close_ticks"].tolist() == list(range(5, 12))
+    early = catalog.load(COIN, DataKind.BAR, MINUTE_NS, START_NS, cut)
+    late = catalog.load(COIN, DataKind.BAR, MINUTE_NS, cut, START_NS + 11 * MINUTE_NS)
+    assert early["close_ticks"].tolist() == [1, 2, 3, 4, 5]
+    assert late["close_ticks"].tolist() == list(range(6, 12))
+
+
+def test_range_of_events_is_half_open(tmp_path: Path) -> None:
+    one = np.ones(4, dtype=np.int64)
+    ts = START_NS + np.arange(4, dtype=np.int64)
+    columns = {"ts_event_ns": ts, "ts_recv_ns": ts, "trade_id": ts, "flags": one * 0}
+    trades = replace(
+        bar_table([1]), kind=DataKind.TRADE, interval_ns=0,
+        columns={**columns, "price": one, "size": one},
+    )  # fmt: skip
+    catalog = Catalog(tmp_path)
+    catalog.write(trades)
+    part = catalog.load(COIN, DataKind.TRADE, 0, START_NS + 1, START_NS + 3)
+    assert part["ts_event_ns"].tolist() == [START_NS + 1, START_NS + 2]
 
 
 def test_nothing_stored_says_what_is(tmp_path: Path) -> None:
@@ -249,7 +264,9 @@ def test_round_trip_of_events(
     cut: int,
 ) -> None:
     """Written, written again, and read: the same rows in the same order, equal times included."""
-    steps, one, two, sizes, flags = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    steps, one, two, sizes, flags = (
+        np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)
+    )
     ts = START_NS + np.cumsum(steps)
     sources = {"ts_event_ns": ts, "ts_recv_ns": ts + 5, "flags": flags}
     prices = iter((one, two))

@@ -138,7 +138,7 @@ def test_truncated_archive(tmp_path: Path, name: str) -> None:
 def test_empty_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "empty.csv"
     path.write_text(text)
-    with pytest.raises(DataError, match="empty|no rows"):
+    with pytest.raises(DataError, match=r"empty|no rows"):
         BinanceKlines().read([path], BTC)
 
 
