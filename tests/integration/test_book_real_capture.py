@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mmats._core.book import BookState, OrderBook, apply_and_read
+from mmats._core.types import EventFlag, EventKind
 from numpy.typing import NDArray
 
-from mmats._core.book import BookState, OrderBook, apply_and_read
 from mmats._core.frames import DELTA_DTYPE
-from mmats._core.types import EventFlag, EventKind
 from tests.shared_data import shared_data
 
 FILES = ("btcusdt_20240808.gz", "btcusdt_20240809.gz")
