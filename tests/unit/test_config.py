@@ -207,6 +207,7 @@ def test_costs_in_the_file_beat_the_built_in_ones():
     assert str(config.costs_of("BINANCE").taker) == "0.2%"
     assert str(config.costs_of("BINANCE").maker) == "0.1%"
     assert str(config.costs_of("OANDA").taker) == "0.3%"
+    assert config.costs_of("OANDA").source.endswith("changed by the configuration")
 
 
 def test_overrides_beat_the_file(tmp_path):
@@ -227,6 +228,8 @@ def test_the_hash_ignores_order_and_notation_and_sees_every_value():
     same = minimal(account={"balances": ["150.00 EUR"], "currency": "EUR"})
     assert load_config(same).config_hash == base
     explicit = minimal(costs={"venues": {"BINANCE": {"taker": "0.10%"}}})
+    assert load_config(explicit).config_hash == base
+    explicit = minimal(instruments=[{"symbol": "BTCUSDT", "venue": "BINANCE", "lot_size": "1e-5"}])
     assert load_config(explicit).config_hash == base
     for change in (
         {"backtest": {"seed": 2}},
@@ -264,4 +267,11 @@ def test_effective_values_tell_their_origin():
     assert entries["costs.venues.OANDA.spread"][1:] == ("11 ticks", "file")
     assert entries["costs.venues.OANDA.fixed"][1:] == ("0 quote", "default")
     assert entries["instruments[BTCUSDT.BINANCE].tick_size"][1:] == ("0.01", "built-in")
-    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("3d", "built-in")
+    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("3d", "default")
+
+
+def test_an_instrument_of_the_file_is_told_as_such():
+    data = minimal(instruments=[{"symbol": "BTCUSDT", "venue": "BINANCE", "stale_after": "1h"}])
+    entries = {e.path: e for e in effective_values(load_config(data), data)}
+    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("1h", "file")
+    assert entries["instruments[BTCUSDT.BINANCE].lot_size"][1:] == ("0.00001", "built-in")
