@@ -1,7 +1,8 @@
-"""The extension list and the C flags of the compiled core; nothing else.
+"""The extension list and the C flags of the compiled modules; nothing else.
 
 Switches (environment): MMATS_TRACE=1 builds for line coverage of the `.pyx` files,
-MMATS_DEBUG=1 keeps bounds checks on.
+MMATS_DEBUG=1 keeps bounds checks on, MMATS_SKIP_CORE=1 leaves the extensions out (the Makefile
+installs the metadata so, and then compiles in place, incrementally).
 """
 
 import os
@@ -13,6 +14,7 @@ from setuptools import Extension, setup
 
 TRACE = os.environ.get("MMATS_TRACE") == "1"
 DEBUG = os.environ.get("MMATS_DEBUG") == "1"
+SKIP_CORE = os.environ.get("MMATS_SKIP_CORE") == "1"
 
 # No -march and no fast-math: a replay must be bit-identical on every machine.
 COMPILE_ARGS = ["-O1" if TRACE else "-O3", "-ffp-contract=off", "-g0"]
@@ -20,21 +22,33 @@ MACROS: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_V
 DIRECTIVES: dict[str, bool] = {}
 if TRACE:
     # Python >= 3.13 would route tracing to sys.monitoring, which coverage does not read for .pyx.
-    MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+    MACROS += [
+        ("CYTHON_TRACE", "1"),
+        ("CYTHON_TRACE_NOGIL", "1"),
+        ("CYTHON_USE_SYS_MONITORING", "0"),
+    ]
     DIRECTIVES["linetrace"] = True
 if DEBUG:
-    DIRECTIVES |= {"boundscheck": True, "wraparound": False}
+    DIRECTIVES["boundscheck"] = True
 
-extensions = [
-    Extension(
-        f"mmats._core.{source.stem}",
-        [source.as_posix()],
-        include_dirs=[numpy.get_include(), "mmats/_core"],
-        depends=["mmats/_core/fixed.h"],
-        define_macros=MACROS,
-        extra_compile_args=COMPILE_ARGS,
-    )
-    for source in sorted(Path("mmats/_core").glob("*.pyx"))
-]
 
-setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES, nthreads=2))
+def extensions() -> list[Extension]:
+    """One extension for each `.pyx` of the core and of the compiled example strategies."""
+    sources = sorted([*Path("mmats/_core").glob("*.pyx"), *Path("strategies").glob("*.pyx")])
+    return [
+        Extension(
+            ".".join(source.with_suffix("").parts),
+            [source.as_posix()],
+            include_dirs=[numpy.get_include(), "mmats/_core"],
+            depends=["mmats/_core/fixed.h"],
+            define_macros=MACROS,
+            extra_compile_args=COMPILE_ARGS,
+        )
+        for source in sources
+    ]
+
+
+if SKIP_CORE:
+    setup()
+else:
+    setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, nthreads=2))

@@ -1,0 +1,113 @@
+"""The door of the compiled core: the only names that Python may import from it.
+
+    market event -> SimulatedVenue (backtest, paper) -> reports -+
+         |                                                       v
+         +-> Pipeline: Ledger.mark -> Series (bars, indicators) -> strategy -> signal
+                OrderManager: sizing -> RiskGate.check -> Journal -> VenuePort.submit
+"""
+
+try:
+    from mmats._core.bars import BarBuilder
+    from mmats._core.book import BookState, OrderBook
+    from mmats._core.contract import (
+        AccountState,
+        Action,
+        CompiledStrategy,
+        Indicators,
+        MarketData,
+        Position,
+        SignalError,
+        TradeResult,
+        TradeSignal,
+    )
+    from mmats._core.frames import (
+        BAR_DTYPE,
+        DELTA_DTYPE,
+        EVENT_DTYPE,
+        QUOTE_DTYPE,
+        RECORD_DTYPE,
+        TRADE_DTYPE,
+    )
+    from mmats._core.indicators import IndicatorError, IndicatorSet
+    from mmats._core.journal import MemoryJournal, RecordKind
+    from mmats._core.accounts import Account, LedgerFault, RateKind
+    from mmats._core.ledger import Ledger
+    from mmats._core.costs import FeeAsset, SlippageModel
+    from mmats._core.matching import PathRule, SimulatedVenue
+    from mmats._core.orders import PipelineFault
+    from mmats._core.pipeline import Pipeline, StrategyStopped
+    from mmats._core.replay import OutOfOrder, Replay
+    from mmats._core.risk import NO_LIMIT, Reason, RiskGate
+    from mmats._core.sizing import Sizing
+    from mmats._core.types import (
+        EventFlag,
+        EventKind,
+        Liquidity,
+        OrderFlag,
+        OrderRole,
+        OrderState,
+        OrderType,
+        Settlement,
+        Side,
+        TimeInForce,
+        TradingState,
+        VenueReason,
+    )
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "the compiled core of mmats is not built: run `make build`, or `pip install .`"
+    ) from error
+
+__all__ = [
+    "BAR_DTYPE",
+    "DELTA_DTYPE",
+    "EVENT_DTYPE",
+    "NO_LIMIT",
+    "QUOTE_DTYPE",
+    "RECORD_DTYPE",
+    "TRADE_DTYPE",
+    "Account",
+    "AccountState",
+    "Action",
+    "BarBuilder",
+    "BookState",
+    "CompiledStrategy",
+    "EventFlag",
+    "EventKind",
+    "FeeAsset",
+    "IndicatorError",
+    "IndicatorSet",
+    "Indicators",
+    "Ledger",
+    "LedgerFault",
+    "Liquidity",
+    "MarketData",
+    "MemoryJournal",
+    "OrderBook",
+    "OrderFlag",
+    "OrderRole",
+    "OrderState",
+    "OrderType",
+    "OutOfOrder",
+    "PathRule",
+    "Pipeline",
+    "PipelineFault",
+    "Position",
+    "RateKind",
+    "Reason",
+    "RecordKind",
+    "Replay",
+    "RiskGate",
+    "Settlement",
+    "Side",
+    "SignalError",
+    "SimulatedVenue",
+    "Sizing",
+    "SlippageModel",
+    "StrategyStopped",
+    "TimeInForce",
+    "TradeResult",
+    "TradeSignal",
+    "TradingState",
+    "VenueReason",
+]

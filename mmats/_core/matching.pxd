@@ -3,56 +3,65 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from mmats._core.types cimport event_t, instrument_t, money_t, price_ticks_t, ts_ns_t
-from mmats._core.venue cimport VenuePort
+from mmats._core.costs cimport FeeAsset, SlippageModel, cost_model_t
+from mmats._core.desk cimport OrderDesk, carry_t, fill_model_t, market_t, queue_t, working_t
+from mmats._core.path cimport PathRule, path_t
+from mmats._core.types cimport event_t, lots_t, price_ticks_t, ts_ns_t
 
-cpdef enum PathRule:
-    PATH_WORST = 1        # the extreme that hurts the open position comes first
-    PATH_NEAREST = 2      # the extreme nearer to the open comes first
-    PATH_HIGH_FIRST = 3
-    PATH_LOW_FIRST = 4
+cdef enum Stage:
+    STAGE_IDLE = 0
+    STAGE_ARRIVALS = 1      # actions due before the event
+    STAGE_MATCH = 2         # a quote, a trade or a book: orders trade one by one
+    STAGE_PATH = 3          # along a bar
+    STAGE_CLOSE = 4         # actions that arrive with the bar's close
 
-cpdef enum FeeAsset:
-    FEE_QUOTE = 1
-    FEE_BASE = 2          # always the base asset
-    FEE_RECEIVED = 3      # the asset that the fill brings in (Binance): base on buys, quote on sells
-    FEE_THIRD = 4         # a named asset (BNB)
-    FEE_ACCOUNT = 5       # the account currency (OANDA)
+cdef class SimulatedVenue(OrderDesk):
+    cdef event_t event                    # what begin() was given
+    cdef market_t* market                 # its market
+    cdef path_t path
+    cdef ts_ns_t open_ns                  # of the bar
+    cdef int stage
+    cdef int64_t event_number
+    cdef lots_t taken_lots                # L2: of the present trade, by us
+    cdef readonly int64_t cut_count       # events not matched to the end: too many reports unread
 
-cpdef enum SlippageModel:
-    SLIPPAGE_NONE = 0
-    SLIPPAGE_TICKS = 1    # slippage_value ticks
-    SLIPPAGE_PPM = 2      # millionths of the price
-    SLIPPAGE_VOLUME = 3   # impact = slippage_value ppm * (lots / bar volume)^2
-
-cdef struct cost_model_t:
-    int64_t maker_ppm               # of notional; negative = rebate
-    int64_t taker_ppm
-    money_t fee_fixed               # per fill, in the fee asset's quote value (quote currency)
-    money_t fee_per_lot             # quote currency
-    money_t fee_min                 # per fill, quote currency
-    int32_t fee_asset               # FeeAsset
-    int32_t fee_currency            # dense index, FEE_THIRD and FEE_ACCOUNT
-    int64_t spread_ticks            # full spread where the data has none
-    int64_t spread_ppm              # or as millionths of the price; the larger of both counts
-    int32_t slippage_model          # SlippageModel
-    int64_t slippage_value
-    int64_t volume_share_ppm        # of a bar's volume that one run may take; 0 = unlimited
-    int64_t swap_long_ppm_year      # carry of margin positions held over the day's end
-    int64_t swap_short_ppm_year
-
-cdef struct fill_model_t:
-    int32_t market_on_close         # 1: market orders that arrive with a bar fill at its close
-    int32_t path                    # PathRule
-    int32_t queue                   # 1: limit orders wait behind the displayed size (L2)
-    ts_ns_t order_latency_ns        # one way, base
-    ts_ns_t order_jitter_ns         # uniform 0..jitter on top
-    uint64_t seed
-
-cdef class SimulatedVenue(VenuePort):
     # Bar handling is in steps so that reports can be answered in the middle of a bar's path:
     #   if venue.begin(event): while venue.step(): <drain next_report into the pipeline>
     # For quotes, trades and deltas begin()/step() work the same way.
     cdef int begin(self, const event_t* event) noexcept nogil    # 1 = step() has work, 0 = nothing can happen
     cdef int step(self) noexcept nogil                           # 1 = reports may be waiting, call again; 0 = done
     cdef int has_reports(self) noexcept nogil
+
+    # The finest kind of data that fills this instrument's orders; 0 = learn it from the data.
+    cdef int set_source(self, int instrument, int kind) except -1
+    # When the instrument's day ends, ns after UTC midnight.
+    cdef int set_day_end(self, int instrument, ts_ns_t offset_ns) except -1
+
+    cdef int _begin_bar(self, market_t* market, const event_t* event) noexcept nogil
+    cdef int _begin_tick(self, market_t* market, const event_t* event) noexcept nogil
+    cdef int _wait_for(self, market_t* market, const event_t* event) noexcept nogil
+    cdef int _learn_source(self, market_t* market, int kind) noexcept nogil
+    cdef void _absorb(self, market_t* market, const event_t* event) noexcept nogil
+    cdef void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil
+    cdef void _absorb_quote(self, market_t* market, const event_t* quote) noexcept nogil
+    cdef void _absorb_trade(self, market_t* market, const event_t* trade) noexcept nogil
+    cdef void _offer_volume(self, market_t* market, lots_t volume_lots, lots_t unlimited) noexcept nogil
+    cdef void _set_offsets(self, market_t* market, price_ticks_t price) noexcept nogil
+    cdef int _can_act(self, market_t* market) noexcept nogil
+    cdef int _start_path(self, market_t* market) noexcept nogil
+    cdef int _step_arrivals(self) noexcept nogil
+    cdef int _step_match(self) noexcept nogil
+    cdef int _step_path(self) noexcept nogil
+    cdef int _step_close(self) noexcept nogil
+    cdef int _high_first(self, const market_t* market) noexcept nogil
+    cdef int _is_live(self, const market_t* market) noexcept nogil
+    cdef void _stand(self, market_t* market) noexcept nogil
+    cdef int64_t _distance(self, const market_t* market, const working_t* work) noexcept nogil
+    cdef int _nearest(self, const market_t* market, int64_t* distance) noexcept nogil
+    cdef void _follow(self, market_t* market) noexcept nogil
+    cdef void _act(self, market_t* market, int slot) noexcept nogil
+    cdef void _trigger(self, market_t* market, int slot) noexcept nogil
+    cdef void _take(self, market_t* market, int slot, price_ticks_t touch) noexcept nogil
+    cdef void _make(self, market_t* market, int slot) noexcept nogil
+    cdef lots_t _available(self, const market_t* market, int side, int is_maker) noexcept nogil
+    cdef void _use(self, market_t* market, int side, int is_maker, lots_t lots) noexcept nogil

@@ -75,6 +75,7 @@ class FeedTable(Table, frozen=True):
     path: str = "catalog"  # catalog: folder, relative to the configuration file
     kind: Literal["bar", "quote", "trade", "delta"] = "bar"
     interval: Duration = Duration(MINUTE_NS)  # of bars
+    stamp: Literal["open", "close"] = "open"  # memory: which end of the bar its time is
     days: Annotated[int, Meta(ge=1, le=3660)] = 30  # synthetic: length
     start: Instant = Instant(1_704_067_200 * 10**9)  # synthetic: first moment, 2024-01-01
 

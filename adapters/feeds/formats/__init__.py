@@ -1,0 +1,1 @@
+"""Import formats, one vendor's layout a file."""

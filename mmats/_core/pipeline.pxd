@@ -1,0 +1,97 @@
+# cython: language_level=3
+"""Event in, actions out: the one object that every mode runs."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from mmats._core.bars cimport BarBuilder
+from mmats._core.book cimport OrderBook
+from mmats._core.contract cimport (
+    SIGNALS_MAX, CompiledStrategy, Indicators, MarketData, TradeSignal, scale_t, signal_t,
+)
+from mmats._core.indicators cimport IndicatorSet
+from mmats._core.journal cimport JournalPort
+from mmats._core.ledger cimport Ledger
+from mmats._core.orders cimport OrderManager, outcome_t
+from mmats._core.risk cimport RiskGate
+from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
+from mmats._core.venue cimport VenuePort
+
+# One strategy as the pipeline sees it.
+cdef class StrategySlot:
+    cdef readonly int index
+    cdef readonly str name
+    cdef readonly object strategy
+    cdef CompiledStrategy compiled    # None for a Python strategy
+    cdef object on_market_data        # bound methods, looked up once
+    cdef object on_signal_result      # None where the strategy does not listen
+    cdef object on_order_book
+    cdef readonly bint enabled
+    cdef readonly bint stop_on_error
+    cdef dict signals                 # signal id -> TradeSignal, while results can still come
+    cdef readonly int64_t signal_count
+
+# Bars of one instrument at one interval with the indicators that strategies declared on it.
+cdef class Series:
+    cdef readonly int instrument
+    cdef readonly str symbol
+    cdef readonly ts_ns_t interval_ns # 0 = the feed's own bars
+    cdef BarBuilder builder           # None where interval_ns is 0
+    cdef IndicatorSet indicators
+    cdef MarketData data              # handed out again while nobody keeps it
+    cdef Indicators view
+    cdef list subscribers             # StrategySlot
+    cdef int subscriber_count
+
+cdef class Samples:
+    cdef int64_t* rows
+    cdef int64_t count
+    cdef int64_t capacity
+    cdef int width
+    cdef int64_t* add(self) except NULL
+
+cdef class Pipeline:
+    cdef readonly Ledger ledger
+    cdef readonly RiskGate gate
+    cdef readonly OrderManager orders
+    cdef readonly JournalPort journal
+    cdef VenuePort venue
+    cdef readonly list strategies     # StrategySlot
+    cdef readonly list errors         # (strategy, ts_ns, where, traceback text)
+    cdef list series                  # per instrument: list of Series
+    cdef list books                   # per instrument: OrderBook or None
+    cdef list book_subscribers        # per instrument: list of StrategySlot
+    cdef dict symbols                 # symbol -> instrument index
+    cdef list names                   # instrument index -> symbol
+    cdef scale_t* scales
+    cdef readonly ts_ns_t now_ns
+    cdef readonly int64_t event_count
+    cdef ts_ns_t sample_interval_ns
+    cdef ts_ns_t sample_due_ns
+    cdef ts_ns_t cells_due_ns
+    cdef Samples equity_samples
+    cdef Samples cell_samples
+    cdef signal_t buffer[SIGNALS_MAX]
+
+    cdef int on_event(self, const event_t* event) except -1
+    # Take every report that has reached us by `now_ns` and tell strategies what became of orders.
+    cdef int drain(self, ts_ns_t now_ns) except -1
+    cdef int finish(self) except -1
+    # -- private --
+    cdef int _mark(self, int instrument, price_ticks_t price) except -1
+    cdef int _on_tick(self, int instrument, const event_t* event) except -1
+    cdef int _on_timer(self) except -1
+    cdef int _on_delta(self, int instrument, const event_t* event) except -1
+    cdef int _tell_book(self, int instrument, OrderBook book, const event_t* event) except -1
+    cdef int _on_bar(self, Series series, const event_t* bar) except -1
+    cdef MarketData _data_of(self, Series series)
+    cdef int _call(self, StrategySlot slot, MarketData data) except -1
+    cdef int _take_answer(self, StrategySlot slot, object answer) except -1
+    cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
+    cdef int _take_buffer(self, StrategySlot slot, int n) except -1
+    cdef int _disable(self, StrategySlot slot, str where, object error) except -1
+    cdef int _tell_results(self) except -1
+    cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1
+    cdef int _sample(self) except -1
+    cdef int _sample_cells(self) except -1
+    # -- private --
+    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal)

@@ -1,0 +1,536 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, freethreading_compatible=True
+"""Strategy Engine -> Risk Manager -> Order Manager -> Position Manager, as one object.
+
+The pipeline takes one event at a time and is the single writer of everything it reaches. Time
+comes with the events; orders go to a venue port; every decision goes to a journal port. Which
+ports it is given makes it a backtest, paper, advisory or operator run.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_REFCNT
+from libc.math cimport isnan
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+cdef extern from "Python.h":
+    object PyObject_CallOneArg(object callable, object argument)
+
+import traceback
+
+import numpy as np
+
+from mmats._core.bars cimport BarBuilder
+from mmats._core.book cimport OrderBook
+from mmats._core.contract cimport (
+    SIGNAL_OK, AccountState, CompiledStrategy, Indicators, MarketData, TradeResult, TradeSignal,
+    price_of, quantity_of, scale_t, signal_t,
+)
+from mmats._core.indicators cimport IndicatorSet
+from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
+from mmats._core.ledger cimport Ledger
+from mmats._core.orders cimport OrderManager, outcome_t
+from mmats._core.risk cimport RiskGate
+from mmats._core.types cimport (
+    DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
+    STATE_CANCELED,
+    STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED, STATE_REJECTED, event_t,
+    money_t, price_ticks_t, report_t, ts_ns_t,
+)
+from mmats._core.venue cimport VenuePort
+
+from mmats._core.contract import SignalError
+from mmats._core.orders import PipelineFault
+from mmats._core.risk import Reason
+
+cdef ts_ns_t HOUR_NS = 3_600_000_000_000LL
+cdef double UNITS_PER_MONEY = 1e8
+cdef dict REASON_NAMES = {int(code): code.name.removeprefix("REASON_") for code in Reason}
+cdef dict STATUS_NAMES = {
+    STATE_DENIED: "DENIED", STATE_REJECTED: "REJECTED", STATE_CANCELED: "CANCELED",
+    STATE_EXPIRED: "EXPIRED", STATE_FILLED: "FILLED", STATE_PARTIALLY_FILLED: "PARTIALLY_FILLED",
+}
+cdef tuple PROBLEM_TEXTS = (
+    "", "size is not a finite number above 0", "a price is not a finite number above 0",
+    "a size or price is too large for an order",
+)
+
+
+class StrategyStopped(Exception):
+    """A strategy failed and is configured to stop the run."""
+
+
+@cython.final
+cdef class StrategySlot:
+    """A strategy with its place in the pipeline."""
+
+    def __init__(self, int index, str name not None, strategy, bint stop_on_error=False):
+        self.index = index
+        self.name = name
+        self.strategy = strategy
+        self.enabled = True
+        self.stop_on_error = stop_on_error
+        self.signals = {}
+        if isinstance(strategy, CompiledStrategy):
+            self.compiled = strategy
+        self.on_market_data = getattr(strategy, "on_market_data", None)
+        self.on_signal_result = getattr(strategy, "on_signal_result", None)
+        if getattr(self.on_signal_result, "__func__", None) is getattr(
+                type(strategy), "_ignores_results", None):
+            self.on_signal_result = None
+        self.on_order_book = getattr(strategy, "on_order_book", None)
+
+
+@cython.final
+cdef class Series:
+    """Bars and indicators of one instrument at one interval."""
+
+    def __init__(self, int instrument, str symbol not None, ts_ns_t interval_ns, specs,
+                 BarBuilder builder=None):
+        self.instrument = instrument
+        self.symbol = symbol
+        self.interval_ns = interval_ns
+        self.builder = builder
+        self.indicators = IndicatorSet(specs)
+        self.subscribers = []
+        self.subscriber_count = 0
+        self.view = None
+        self.data = None
+
+
+@cython.final
+cdef class Samples:
+    """Growing table of int64 rows."""
+
+    def __cinit__(self, int width):
+        self.width = width
+        self.rows = NULL
+        self.count = self.capacity = 0
+
+    def __dealloc__(self):
+        free(self.rows)
+
+    cdef int64_t* add(self) except NULL:
+        cdef int64_t wanted
+        cdef int64_t* grown
+        if self.count == self.capacity:
+            wanted = self.capacity + self.capacity // 2 if self.capacity else 1024
+            grown = <int64_t*>realloc(self.rows, wanted * self.width * sizeof(int64_t))
+            if grown == NULL:
+                raise MemoryError("no memory for more samples")
+            self.rows = grown
+            self.capacity = wanted
+        self.count += 1
+        return &self.rows[(self.count - 1) * self.width]
+
+    def to_array(self):
+        out = np.empty((self.count, self.width), dtype=np.int64)
+        cdef int64_t[:, ::1] view = out
+        if self.count:
+            memcpy(&view[0, 0], self.rows, self.count * self.width * sizeof(int64_t))
+        return out
+
+
+@cython.final
+cdef class Pipeline:
+    """The compiled pipeline; see the module's docstring."""
+
+    def __cinit__(self, Ledger ledger not None, RiskGate gate not None, VenuePort venue not None,
+                  JournalPort journal not None, list symbols not None, scales,
+                  ts_ns_t sample_interval_ns):
+        cdef int k
+        self.ledger = ledger
+        self.gate = gate
+        self.venue = venue
+        self.journal = journal
+        self.orders = OrderManager(ledger, gate, venue, journal)
+        self.strategies = []
+        self.errors = []
+        self.series = [[] for _ in symbols]
+        self.books = [None for _ in symbols]
+        self.book_subscribers = [[] for _ in symbols]
+        self.symbols = {}
+        self.names = [names[0] for names in symbols]
+        for k, names in enumerate(symbols):
+            for name in names:
+                self.symbols[name] = k
+        self.scales = <scale_t*>calloc(len(symbols), sizeof(scale_t))
+        if self.scales == NULL:
+            raise MemoryError("pipeline: no memory")
+        for k, (tick_num, tick_den, lot_num, lot_den) in enumerate(scales):
+            self.scales[k].tick_num = tick_num
+            self.scales[k].tick_den = tick_den
+            self.scales[k].lot_num = lot_num
+            self.scales[k].lot_den = lot_den
+        self.sample_interval_ns = sample_interval_ns
+        self.equity_samples = Samples(2)
+        self.cell_samples = Samples(1 + ledger.strategy_count * ledger.instrument_count)
+
+    def __dealloc__(self):
+        free(self.scales)
+
+    # -- wiring ----------------------------------------------------------------------------------
+
+    def add_strategy(self, str name not None, strategy, bint stop_on_error=False):
+        """Register a strategy, hand it its account view and return its index."""
+        cdef int index = len(self.strategies)
+        cdef StrategySlot slot = StrategySlot(index, name, strategy, stop_on_error)
+        cdef AccountState account = AccountState.__new__(AccountState)
+        if index >= self.ledger.strategy_count:
+            raise ValueError("more strategies than the ledger has room for")
+        account.ledger = self.ledger
+        account.strategy = index
+        account.symbols = self.symbols
+        account.names = self.names
+        account.scales = self.scales
+        if slot.compiled is not None:
+            slot.compiled.ledger = self.ledger
+            slot.compiled.index = index
+        else:
+            strategy.account = account
+        self.strategies.append(slot)
+        return index
+
+    def add_series(self, int instrument, ts_ns_t interval_ns, specs, BarBuilder builder=None):
+        """Register bars of an instrument with their indicators; returns their position."""
+        series = Series(instrument, self.names[instrument], interval_ns, list(specs), builder)
+        self.series[instrument].append(series)
+        return len(self.series[instrument]) - 1
+
+    def subscribe(self, int strategy, int instrument, int series):
+        """Let a strategy hear the bars of a series."""
+        cdef Series target = self.series[instrument][series]
+        target.subscribers.append(self.strategies[strategy])
+        target.subscriber_count = len(target.subscribers)
+
+    def add_book(self, int instrument):
+        """Keep an order book of an instrument on our side of the feed."""
+        if self.books[instrument] is None:
+            self.books[instrument] = OrderBook()
+        return self.books[instrument]
+
+    def subscribe_book(self, int strategy, int instrument):
+        """Let a strategy hear every whole update of an instrument's order book."""
+        self.add_book(instrument)
+        self.book_subscribers[instrument].append(self.strategies[strategy])
+
+    # -- events ----------------------------------------------------------------------------------
+
+    cdef int on_event(self, const event_t* event) except -1:
+        cdef int kind = event.kind
+        cdef int instrument = event.instrument
+        self.event_count += 1
+        self.now_ns = event.ts_recv_ns
+        if kind == EVENT_BAR:
+            self._mark(instrument, event.d)
+            return self._on_tick(instrument, event)
+        if kind == EVENT_DELTA:
+            return self._on_delta(instrument, event)
+        if kind == EVENT_QUOTE:
+            self._mark(instrument, (event.a + event.b) // 2)
+            return self._on_tick(instrument, event)
+        if kind == EVENT_TRADE:
+            if self.books[instrument] is None:
+                self._mark(instrument, event.a)
+            return self._on_tick(instrument, event)
+        if kind == EVENT_TIMER:
+            return self._on_timer()
+        raise PipelineFault(f"event of unknown kind {kind}")
+
+    cdef inline int _mark(self, int instrument, price_ticks_t price) except -1:
+        """Revalue the account at a new price and keep the equity curve."""
+        if self.now_ns >= self.sample_due_ns:
+            self._sample()
+        if self.ledger.mark(instrument, price, self.now_ns) != 0 or self.gate.observe(self.now_ns) != 0:
+            raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
+        return 0
+
+    cdef int _on_tick(self, int instrument, const event_t* event) except -1:
+        cdef list all_series = <list>self.series[instrument]
+        cdef Series series
+        cdef event_t closed[2]
+        cdef int k, n, count = len(all_series)
+        for k in range(count):
+            series = <Series>all_series[k]
+            if series.interval_ns == 0:
+                self._on_bar(series, event)
+                continue
+            n = series.builder.update(event, closed)
+            if n > 0:
+                self._on_bar(series, &closed[0])
+            if n > 1:
+                self._on_bar(series, &closed[1])
+        return 0
+
+    cdef int _on_timer(self) except -1:
+        cdef Series series
+        cdef event_t closed
+        if self.now_ns >= self.sample_due_ns:
+            self._sample()
+        for all_series in self.series:
+            for item in all_series:
+                series = <Series>item
+                if series.builder is not None and series.builder.close_until(self.now_ns, &closed):
+                    self._on_bar(series, &closed)
+        return 0
+
+    cdef int _on_delta(self, int instrument, const event_t* event) except -1:
+        cdef OrderBook book = <OrderBook>self.books[instrument]
+        if book is None:
+            return 0
+        book.apply(event)
+        if not event.flags & DELTA_LAST or not book.is_live:
+            return 0
+        if book.best_bid_ticks() == 0 or book.best_ask_ticks() == 0:
+            return 0
+        self._mark(instrument, (book.best_bid_ticks() + book.best_ask_ticks()) // 2)
+        if len(<list>self.book_subscribers[instrument]):
+            return self._tell_book(instrument, book, event)
+        return 0
+
+    cdef int _tell_book(self, int instrument, OrderBook book, const event_t* event) except -1:
+        cdef StrategySlot slot
+        cdef int n
+        for item in <list>self.book_subscribers[instrument]:
+            slot = <StrategySlot>item
+            if not slot.enabled:
+                continue
+            if slot.compiled is not None:
+                n = slot.compiled.on_book(event, book.best_bid_ticks(), book.best_ask_ticks(),
+                                          self.buffer)
+                self._take_buffer(slot, n)
+            elif slot.on_order_book is not None:
+                try:
+                    answer = slot.on_order_book(self.names[instrument], book)
+                    if answer is not None:
+                        self._take_answer(slot, answer)
+                except (PipelineFault, StrategyStopped):
+                    raise
+                except Exception as error:
+                    self._disable(slot, "on_order_book", error)
+        return 0
+
+    # -- the strategy engine ---------------------------------------------------------------------
+
+    cdef int _on_bar(self, Series series, const event_t* bar) except -1:
+        cdef const scale_t* scale = &self.scales[series.instrument]
+        cdef double open_ = price_of(scale, bar.a)
+        cdef double high = price_of(scale, bar.b)
+        cdef double low = price_of(scale, bar.c)
+        cdef double close = price_of(scale, bar.d)
+        cdef double volume = quantity_of(scale, bar.e)
+        cdef StrategySlot slot
+        cdef MarketData data = None
+        cdef int k, n
+        if series.indicators.output_count > 0:
+            series.indicators.update(open_, high, low, close, volume, bar.ts_event_ns)
+        for k in range(series.subscriber_count):
+            slot = <StrategySlot>series.subscribers[k]
+            if not slot.enabled:
+                continue
+            if slot.compiled is not None:
+                n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
+                if n != 0:
+                    self._take_buffer(slot, n)
+                continue
+            if data is None:
+                data = self._data_of(series)
+                data.timestamp = bar.ts_event_ns
+                data.open = open_
+                data.high = high
+                data.low = low
+                data.close = close
+                data.volume = volume
+            self._call(slot, data)
+        return 0
+
+    cdef MarketData _data_of(self, Series series):
+        """The object to hand out: the last one again, unless a strategy has kept it."""
+        cdef MarketData data = series.data
+        cdef Indicators view = series.view
+        if data is None or Py_REFCNT(data) > 2 or Py_REFCNT(view) > 3:
+            view = Indicators(series.indicators.slots)
+            data = MarketData(0, series.symbol, 0.0, 0.0, 0.0, 0.0, 0.0, view)
+            series.view = view
+            series.data = data
+        memcpy(view.values, series.indicators.values, view.count * sizeof(double))
+        data.ready = series.indicators.bar_count >= series.indicators.warm_up
+        return data
+
+    cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:
+        cdef object answer
+        try:
+            answer = PyObject_CallOneArg(slot.on_market_data, data)
+            if answer is None:
+                return 0
+            self._take_answer(slot, answer)
+        except (PipelineFault, StrategyStopped):
+            raise
+        except Exception as error:
+            self._disable(slot, "on_market_data", error)
+        return 0
+
+    cdef int _take_answer(self, StrategySlot slot, object answer) except -1:
+        """A strategy answered with one signal or with several."""
+        if type(answer) is TradeSignal:
+            return self._take(slot, <TradeSignal>answer)
+        if not isinstance(answer, (list, tuple)):
+            raise SignalError(
+                f"returned {type(answer).__name__}; return a TradeSignal, a list of them, or None")
+        for signal in answer:
+            if type(signal) is not TradeSignal:
+                raise SignalError(f"a list of signals holds {type(signal).__name__}")
+            self._take(slot, <TradeSignal>signal)
+        return 0
+
+    cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1:
+        cdef signal_t core
+        if signal.side == 0:
+            return 0
+        instrument = self.symbols.get(signal.symbol)
+        if instrument is None:
+            raise SignalError(
+                f"signal for {signal.symbol!r}; symbols of this run are {', '.join(self.symbols)}")
+        signal.to_core(&self.scales[<int>instrument], &core)
+        if core.problem != SIGNAL_OK:
+            raise SignalError(f"{signal!r}: {PROBLEM_TEXTS[core.problem]}")
+        core.instrument = instrument
+        slot.signal_count += 1
+        signal.id = self.orders.signal_sequence + 1
+        if slot.on_signal_result is not None:
+            slot.signals[signal.id] = signal
+        self.orders.take_signal(slot.index, &core, self.now_ns)
+        return self._tell_results()
+
+    cdef int _take_buffer(self, StrategySlot slot, int n) except -1:
+        cdef int k
+        if n < 0 or n > SIGNALS_MAX:
+            raise PipelineFault(f"strategy {slot.name} says it wrote {n} signals")
+        for k in range(n):
+            if self.buffer[k].side == 0:
+                continue
+            slot.signal_count += 1
+            self.orders.take_signal(slot.index, &self.buffer[k], self.now_ns)
+        return self._tell_results()
+
+    cdef int _disable(self, StrategySlot slot, str where, object error) except -1:
+        """Stop one strategy: its entries are canceled, protective orders stay, others go on."""
+        cdef record_t record
+        slot.enabled = False
+        text = "".join(traceback.format_exception(error))
+        self.errors.append((slot.name, self.now_ns, where, text))
+        memset(&record, 0, sizeof(record_t))
+        record.ts_ns = record.ts_event_ns = self.now_ns
+        record.kind = RECORD_STATE
+        record.strategy = slot.index
+        self.journal.append(&record)
+        self.orders.cancel_entries(slot.index, self.now_ns)
+        if slot.stop_on_error:
+            raise StrategyStopped(f"strategy {slot.name!r} failed in {where}: {error}") from error
+        return 0
+
+    # -- reports and results ---------------------------------------------------------------------
+
+    cdef int drain(self, ts_ns_t now_ns) except -1:
+        cdef report_t report
+        while self.venue.next_report(now_ns, &report):
+            if report.ts_recv_ns > self.now_ns:
+                self.now_ns = report.ts_recv_ns
+            self.orders.on_report(&report, self.now_ns)
+            self._tell_results()
+        return 0
+
+    cdef int _tell_results(self) except -1:
+        cdef outcome_t outcome
+        cdef StrategySlot slot
+        while self.orders.next_outcome(&outcome):
+            if outcome.role != ROLE_ENTRY and outcome.lots > 0 and outcome.price_ticks == 0:
+                continue  # the end of a protective order without a fill is housekeeping
+            slot = <StrategySlot>self.strategies[outcome.strategy]
+            if slot.on_signal_result is not None:
+                self._tell(slot, &outcome)
+        return 0
+
+    cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1:
+        cdef TradeResult result = TradeResult.__new__(TradeResult)
+        cdef const scale_t* scale = &self.scales[outcome.instrument]
+        signal = slot.signals.get(outcome.signal_id)
+        result.signal_id = outcome.signal_id
+        result.order_id = outcome.order_id
+        result.fill_price = price_of(scale, outcome.price_ticks)
+        result.quantity = quantity_of(scale, outcome.lots)
+        result.commission = outcome.commission / UNITS_PER_MONEY
+        result.pnl = outcome.realized / UNITS_PER_MONEY
+        result.status = STATUS_NAMES[outcome.state]
+        result.reason = REASON_NAMES[outcome.reason] if outcome.reason != 0 else ""
+        if outcome.role != ROLE_ENTRY or self._is_last(outcome, signal):
+            slot.signals.pop(outcome.signal_id, None)
+        try:
+            slot.on_signal_result(signal, result)
+        except Exception as error:
+            self._disable(slot, "on_signal_result", error)
+        return 0
+
+    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal):
+        """1 where no further result of this signal can come: done, and nothing protects it."""
+        if outcome.state == STATE_PARTIALLY_FILLED or signal is None:
+            return 0
+        if outcome.state == STATE_FILLED:
+            return signal.stop_loss is None and signal.take_profit is None
+        return 1
+
+    # -- samples ---------------------------------------------------------------------------------
+
+    cdef int _sample(self) except -1:
+        """Keep the equity as it stood before the event that is about to be handled."""
+        cdef int64_t* row
+        if self.sample_due_ns != 0 and self.gate.is_valued:
+            row = self.equity_samples.add()
+            row[0] = self.sample_due_ns
+            row[1] = self.gate.equity
+        self.sample_due_ns = (self.now_ns // self.sample_interval_ns + 1) * self.sample_interval_ns
+        if self.now_ns >= self.cells_due_ns:
+            self._sample_cells()
+            self.cells_due_ns = (self.now_ns // HOUR_NS + 1) * HOUR_NS
+        return 0
+
+    cdef int _sample_cells(self) except -1:
+        cdef int64_t* row = self.cell_samples.add()
+        cdef int s, k
+        cdef money_t open_result
+        row[0] = self.now_ns
+        for s in range(self.ledger.strategy_count):
+            for k in range(self.ledger.instrument_count):
+                if self.ledger.unrealized(s, k, &open_result) != 0:
+                    open_result = 0
+                row[1 + s * self.ledger.instrument_count + k] = (
+                    self.ledger.cells[s * self.ledger.instrument_count + k].realized
+                    - self.ledger.cells[s * self.ledger.instrument_count + k].fees + open_result)
+        return 0
+
+    cdef int finish(self) except -1:
+        """Take the last samples; call once after the last event."""
+        cdef int64_t* row
+        if self.event_count == 0:
+            return 0
+        if self.gate.observe(self.now_ns) != 0:
+            raise PipelineFault("the account can't be valued at the end")
+        if self.gate.is_valued:
+            row = self.equity_samples.add()
+            row[0] = self.now_ns
+            row[1] = self.gate.equity
+        return self._sample_cells()
+
+    def equity_curve(self):
+        """Equity samples, int64, shape (n, 2): ts_ns, equity in 1e-8 account currency."""
+        return self.equity_samples.to_array()
+
+    def cell_curve(self):
+        """Hourly result by strategy and instrument, int64, shape (n, 1 + cells)."""
+        return self.cell_samples.to_array()
+
+    @property
+    def signal_counts(self):
+        """Signals by strategy name."""
+        return {slot.name: slot.signal_count for slot in self.strategies}

@@ -1,0 +1,43 @@
+# cython: language_level=3
+"""Market data in time order through the simulated venue and the pipeline."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from mmats._core.matching cimport SimulatedVenue
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.types cimport event_t, ts_ns_t
+
+cdef class Source:
+    cdef object chunks              # iterator of event arrays
+    cdef object held                # the array that `rows` points into
+    cdef const event_t* rows
+    cdef int64_t count
+    cdef int64_t position
+    cdef int instrument
+    cdef ts_ns_t last_ns
+    cdef uint64_t data_hash
+    cdef bint refill(self) except -1
+
+cdef class DelayLine:
+    cdef event_t* rows
+    cdef int64_t capacity
+    cdef int64_t head
+    cdef int64_t tail
+    cdef ts_ns_t last_recv_ns
+    cdef uint64_t random_state
+    cdef uint64_t draw(self) noexcept nogil
+    cdef int push(self, const event_t* event, ts_ns_t latency_ns, ts_ns_t jitter_ns) except -1
+
+cdef class Replay:
+    cdef Pipeline pipeline
+    cdef SimulatedVenue venue
+    cdef list sources
+    cdef readonly int64_t event_count
+    cdef readonly ts_ns_t first_ns
+    cdef readonly ts_ns_t last_ns
+    cdef ts_ns_t feed_latency_ns
+    cdef ts_ns_t feed_jitter_ns
+    cdef DelayLine delayed
+    cdef Source _earliest(self, list live)
+    cdef int _at_venue(self, const event_t* event) except -1
+    cdef int _deliver_until(self, ts_ns_t now_ns) except -1

@@ -1,0 +1,221 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, freethreading_compatible=True
+"""Replays market data: merges sources by time, shows each event to the simulated venue first and
+to the pipeline when the feed's latency has passed."""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from mmats._core.matching cimport SimulatedVenue
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.types cimport event_t, ts_ns_t
+
+cdef int64_t PROGRESS_EVERY = 65536
+
+
+cdef uint64_t _hash_rows(uint64_t state, const event_t* rows, int64_t count) noexcept nogil:
+    """Fingerprint of the rows: a sum of products per row, so that the products overlap in time."""
+    cdef const uint64_t* words = <const uint64_t*>rows
+    cdef uint64_t row
+    cdef int64_t k
+    for k in range(count):
+        row = (words[0] * 0x9e3779b97f4a7c15U + words[1] * 0xbf58476d1ce4e5b9U
+               + words[3] * 0x94d049bb133111ebU + words[4] * 0xd6e8feb86659fd93U
+               + words[5] * 0xff51afd7ed558ccdU + words[6] * 0xc4ceb9fe1a85ec53U
+               + words[7] * 0xa0761d6478bd642fU)
+        state = (state ^ row ^ (row >> 32)) * 0xe7037ed1a0b428dbU
+        state ^= state >> 29
+        words += 8
+    return state
+
+
+class OutOfOrder(ValueError):
+    """A source holds events that go back in time."""
+
+
+@cython.final
+cdef class Source:
+    """Events of one instrument, read chunk by chunk from an iterable of 64-byte record arrays."""
+
+    def __init__(self, int instrument, chunks):
+        self.instrument = instrument
+        self.chunks = iter(chunks)
+        self.last_ns = -INT64_MAX
+        self.count = self.position = 0
+
+    cdef bint refill(self) except -1:
+        """Load the next chunk; 0 = the source is used up."""
+        cdef const unsigned char[::1] view
+        cdef int64_t k
+        while True:
+            array = next(self.chunks, None)
+            if array is None:
+                self.count = self.position = 0
+                self.held = None
+                return 0
+            if array.dtype.itemsize != sizeof(event_t) or not array.flags.c_contiguous:
+                raise ValueError("a source must give contiguous arrays of 64-byte event records")
+            if len(array):
+                break
+        view = array.view("u1")
+        self.held = array
+        self.rows = <const event_t*>&view[0]
+        self.count = len(array)
+        self.position = 0
+        for k in range(self.count):
+            if self.rows[k].ts_event_ns < self.last_ns:
+                raise OutOfOrder(
+                    f"event {k} of a chunk of instrument {self.instrument} is at "
+                    f"{self.rows[k].ts_event_ns} ns, after one at {self.last_ns} ns")
+            if self.rows[k].instrument != <unsigned int>self.instrument:
+                raise ValueError(f"event {k} belongs to instrument {self.rows[k].instrument}, "
+                                 f"not to {self.instrument}")
+            self.last_ns = self.rows[k].ts_event_ns
+        self.data_hash = _hash_rows(self.data_hash, self.rows, self.count)
+        return 1
+
+
+@cython.final
+cdef class DelayLine:
+    """Events on their way to us: FIFO, since a feed delivers in order."""
+
+    def __cinit__(self, uint64_t seed):
+        self.rows = NULL
+        self.capacity = self.head = self.tail = 0
+        self.random_state = seed
+
+    def __dealloc__(self):
+        free(self.rows)
+
+    cdef uint64_t draw(self) noexcept nogil:
+        """splitmix64, Steele, Lea and Flood (2014)."""
+        cdef uint64_t z
+        self.random_state += 0x9e3779b97f4a7c15U
+        z = self.random_state
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebU
+        return z ^ (z >> 31)
+
+    cdef int push(self, const event_t* event, ts_ns_t latency_ns, ts_ns_t jitter_ns) except -1:
+        cdef event_t* grown
+        cdef int64_t k, wanted
+        cdef ts_ns_t recv_ns = event.ts_event_ns + latency_ns
+        if jitter_ns > 0:
+            recv_ns += <ts_ns_t>(self.draw() % <uint64_t>(jitter_ns + 1))
+        if recv_ns < self.last_recv_ns:
+            recv_ns = self.last_recv_ns
+        self.last_recv_ns = recv_ns
+        if self.head == self.capacity:
+            for k in range(self.tail, self.head):
+                self.rows[k - self.tail] = self.rows[k]
+            self.head -= self.tail
+            self.tail = 0
+            if self.head * 2 > self.capacity:
+                wanted = self.capacity * 2 if self.capacity else 4096
+                grown = <event_t*>realloc(self.rows, wanted * sizeof(event_t))
+                if grown == NULL:
+                    raise MemoryError("no memory for delayed events")
+                self.rows = grown
+                self.capacity = wanted
+        self.rows[self.head] = event[0]
+        self.rows[self.head].ts_recv_ns = recv_ns
+        self.head += 1
+        return 0
+
+
+@cython.final
+cdef class Replay:
+    """Drives one pipeline with a simulated venue; `run` returns when the data ends."""
+
+    def __init__(self, Pipeline pipeline not None, SimulatedVenue venue not None,
+                 ts_ns_t feed_latency_ns=0, ts_ns_t feed_jitter_ns=0, uint64_t seed=1):
+        self.pipeline = pipeline
+        self.venue = venue
+        self.sources = []
+        self.feed_latency_ns = feed_latency_ns
+        self.feed_jitter_ns = feed_jitter_ns
+        self.delayed = DelayLine(seed)
+
+    def add_source(self, int instrument, chunks):
+        """Add the events of one instrument; earlier sources come first at equal times."""
+        self.sources.append(Source(instrument, chunks))
+
+    @property
+    def data_hash(self):
+        """Fingerprint of all data replayed so far, by source."""
+        cdef uint64_t out = 0
+        for source in self.sources:
+            out = (out ^ (<Source>source).data_hash) * 0x9e3779b97f4a7c15U
+        return out
+
+    def run(self, progress=None):
+        """Replay everything. `progress(events, ts_ns)` is called now and then."""
+        cdef Source source
+        cdef const event_t* event
+        cdef bint delayed = self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
+        cdef int64_t report_at = PROGRESS_EVERY
+        live = [source for source in self.sources if (<Source>source).refill()]
+        while live:
+            source = self._earliest(live)
+            event = &source.rows[source.position]
+            if self.event_count == 0:
+                self.first_ns = event.ts_event_ns
+            self.last_ns = event.ts_event_ns
+            self.event_count += 1
+            if delayed:
+                self._deliver_until(event.ts_event_ns)
+                self._at_venue(event)
+                self.delayed.push(event, self.feed_latency_ns, self.feed_jitter_ns)
+            else:
+                self._at_venue(event)
+                self.pipeline.on_event(event)
+                if self.venue.has_reports():
+                    self.pipeline.drain(event.ts_event_ns)
+            source.position += 1
+            if source.position == source.count and not source.refill():
+                live.remove(source)
+            if self.event_count >= report_at:
+                report_at = self.event_count + PROGRESS_EVERY
+                PyErr_CheckSignals()
+                if progress is not None:
+                    progress(self.event_count, self.last_ns)
+        self._deliver_until(INT64_MAX)
+        self.pipeline.finish()
+        if progress is not None:
+            progress(self.event_count, self.last_ns)
+
+    cdef Source _earliest(self, list live):
+        cdef Source best = <Source>live[0]
+        cdef Source other
+        cdef int k
+        for k in range(1, len(live)):
+            other = <Source>live[k]
+            if other.rows[other.position].ts_event_ns < best.rows[best.position].ts_event_ns:
+                best = other
+        return best
+
+    cdef int _at_venue(self, const event_t* event) except -1:
+        """The venue sees the event; the pipeline answers reports in the middle of a bar's path."""
+        if self.venue.has_reports():
+            self.pipeline.drain(event.ts_event_ns)
+        if self.venue.begin(event):
+            while self.venue.step():
+                if self.venue.has_reports():
+                    self.pipeline.drain(event.ts_event_ns)
+        return 0
+
+    cdef int _deliver_until(self, ts_ns_t now_ns) except -1:
+        """Hand the pipeline what has arrived by `now_ns`, reports and events in time order."""
+        cdef DelayLine line = self.delayed
+        cdef event_t event
+        while line.tail < line.head and line.rows[line.tail].ts_recv_ns <= now_ns:
+            event = line.rows[line.tail]
+            line.tail += 1
+            self.venue.advance(event.ts_recv_ns)
+            if self.venue.has_reports():
+                self.pipeline.drain(event.ts_recv_ns)
+            self.pipeline.on_event(&event)
+            if self.venue.has_reports():
+                self.pipeline.drain(event.ts_recv_ns)
+        return 0

@@ -1,0 +1,111 @@
+"""Opens the market data of a backtest: catalog, synthetic or in memory."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmats.backtest.frames import bar_chunks
+from mmats.config import Config
+from mmats.config.schema import FeedTable
+from mmats.model.errors import ConfigError, DataError
+from mmats.model.instrument import Instrument
+from mmats.plugins import plugin
+
+HOUR_NS = 3600 * 10**9
+CHART_POINTS_MAX = 5000
+
+
+def open_feed(
+    config: Config, feed: FeedTable, index: int, data: Mapping[str, Any]
+) -> Iterator[NDArray[np.void]]:
+    """Return an iterator of event arrays of one feed, in time order, within the run's range."""
+    instrument = config.resolved_instruments[index]
+    given = data.get(instrument.id, data.get(instrument.symbol))
+    start = config.backtest.start.ns if config.backtest.start else None
+    end = config.backtest.end.ns if config.backtest.end else None
+    if given is not None:
+        chunks = bar_chunks(given, instrument, index, feed.interval.ns, feed.stamp)
+        return _within(chunks, start, end, instrument)
+    if feed.source == "catalog":
+        interval_ns = feed.interval.ns if feed.kind == "bar" else 0
+        catalog = plugin("mmats.catalogs", "parquet")(config.feed_path(feed))
+        return _numbered(
+            catalog.chunks(instrument, feed.kind, interval_ns, start, end), index
+        )
+    if feed.source == "synthetic":
+        return _within(iter([_synthetic(config, feed, instrument, index)]), start, end, instrument)
+    raise ConfigError(
+        f"no data was given for {feed.symbol}",
+        "data",
+        'give it to run(config, data), or choose source = "catalog" or "synthetic"',
+    )
+
+
+def _synthetic(
+    config: Config, feed: FeedTable, instrument: Instrument, index: int
+) -> NDArray[np.void]:
+    if feed.kind != "bar" or feed.interval.ns != 60 * 10**9:
+        raise ConfigError("synthetic feeds have 1m bars only", f"feeds[{feed.symbol}]")
+    make = plugin("mmats.feeds", "synthetic")
+    bars: NDArray[np.void] = make(instrument, feed.start.ns, feed.days, config.backtest.seed)
+    bars["instrument"] = index
+    return bars
+
+
+def _numbered(chunks: Iterator[NDArray[np.void]], index: int) -> Iterator[NDArray[np.void]]:
+    for chunk in chunks:
+        chunk["instrument"] = index
+        yield chunk
+
+
+def _within(
+    chunks: Iterator[NDArray[np.void]], start: int | None, end: int | None, instrument: Instrument
+) -> Iterator[NDArray[np.void]]:
+    """Keep the bars that lie in [start, end]: start < close <= end."""
+    found = False
+    for chunk in chunks:
+        ts = chunk["ts_event_ns"]
+        first = 0 if start is None else int(np.searchsorted(ts, start, side="right"))
+        last = len(ts) if end is None else int(np.searchsorted(ts, end, side="right"))
+        if first < last:
+            found = True
+            yield np.ascontiguousarray(chunk[first:last])
+    if not found:
+        raise DataError("has no rows in the range of the run", file=instrument.id)
+
+
+class Marks:
+    """Hourly closing prices of each instrument, collected while the data passes by."""
+
+    def __init__(self, count: int) -> None:
+        self._parts: list[list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = [
+            [] for _ in range(count)
+        ]
+
+    def watch(
+        self, index: int, field: str, chunks: Iterator[NDArray[np.void]]
+    ) -> Iterator[NDArray[np.void]]:
+        """Yield the chunks unchanged and keep the last price of each hour."""
+        for chunk in chunks:
+            ts = chunk["ts_event_ns"]
+            hours = (ts - 1) // HOUR_NS
+            last = np.flatnonzero(np.append(np.diff(hours) != 0, True))
+            self._parts[index].append((ts[last].copy(), chunk[field][last].copy()))
+            yield chunk
+
+    def series(
+        self, index: int, instrument: Instrument, most: int | None = CHART_POINTS_MAX
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return times and prices, thinned out to at most `most` points."""
+        parts = self._parts[index]
+        if not parts:
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        ts = np.concatenate([part[0] for part in parts])
+        ticks = np.concatenate([part[1] for part in parts])
+        if most is not None and len(ts) > most:
+            step = -(-len(ts) // most)
+            ts, ticks = ts[::step], ticks[::step]
+        num, den = instrument.tick_size.as_integer_ratio()
+        return ts, ticks * num / den

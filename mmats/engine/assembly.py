@@ -1,0 +1,359 @@
+"""From a checked configuration to a wired pipeline: the same in every mode.
+
+Only the ports differ between modes: which venue takes the orders and which journal keeps the
+records is the caller's choice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mmats._core import (
+    NO_LIMIT,
+    BarBuilder,
+    IndicatorError,
+    Ledger,
+    MemoryJournal,
+    Pipeline,
+    RateKind,
+    RiskGate,
+    Sizing,
+    TradingState,
+)
+from mmats._core import Settlement as CoreSettlement
+from mmats.config import Config
+from mmats.config.schema import FeedTable, StrategyTable
+from mmats.config.units import Limit, Money, Percent
+from mmats.model.errors import ConfigError, StrategyError
+from mmats.model.instrument import Instrument, PriceBasis, Settlement
+from mmats.ports.strategy import IStrategy
+
+PPM = 1_000_000
+BAR_FLAGS = {PriceBasis.TRADE: 0, PriceBasis.BID: 1, PriceBasis.MID: 2}
+SIZINGS = {
+    "signal": Sizing.SIZING_SIGNAL,
+    "fixed_fractional": Sizing.SIZING_FIXED_FRACTIONAL,
+    "kelly": Sizing.SIZING_KELLY,
+}
+TRADING_STATES = {
+    "active": TradingState.TRADING_ACTIVE,
+    "reducing": TradingState.TRADING_REDUCING,
+    "halted": TradingState.TRADING_HALTED,
+}
+KELLY_TRADES_MIN = 30
+MARKET_BUFFER_PPM = 5_000
+"""A market order may fill this much beyond the mark; reserved on top of its notional."""
+
+VenueFactory = Callable[["Catalogue", Ledger, int], Any]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Dense indices of everything a run knows by name; the core works with the indices."""
+
+    instruments: tuple[Instrument, ...]
+    currencies: tuple[str, ...]
+    markets: tuple[str, ...]
+    intervals_ns: tuple[int, ...]
+    """Interval of each instrument's own bars; 0 = the feed has no bars."""
+
+    @classmethod
+    def of(cls, config: Config) -> "Catalogue":
+        """Collect the names of a configuration in the order in which it mentions them."""
+        instruments = config.resolved_instruments
+        currencies = [config.account.currency]
+        currencies += [money.currency for money in config.account.balances]
+        for instrument in instruments:
+            currencies += [instrument.quote, instrument.base]
+        for pegged, anchor in config.account.pegs.items():
+            currencies += [pegged, anchor]
+        currencies += [
+            cost.fee_asset for cost in config.resolved_costs.values() if cost.fee_asset.isupper()
+        ]
+        intervals = {
+            config.instrument(feed.symbol).id: feed.interval.ns
+            for feed in config.feeds
+            if feed.kind == "bar"
+        }
+        return cls(
+            instruments,
+            tuple(dict.fromkeys(currencies)),
+            tuple(dict.fromkeys(instrument.market for instrument in instruments)),
+            tuple(intervals.get(instrument.id, 0) for instrument in instruments),
+        )
+
+    def index(self, instrument: Instrument) -> int:
+        """Return the dense index of an instrument."""
+        return self.instruments.index(instrument)
+
+    def currency(self, name: str) -> int:
+        """Return the dense index of a currency."""
+        return self.currencies.index(name)
+
+    def names(self, instrument: Instrument) -> tuple[str, ...]:
+        """Return what strategies may call an instrument; the first is what they are told."""
+        same = [other for other in self.instruments if other.symbol == instrument.symbol]
+        return (instrument.symbol, instrument.id) if len(same) == 1 else (instrument.id,)
+
+    def terms(self, index: int) -> dict[str, int]:
+        """Return one instrument in the core's units, by field of `instrument_t`."""
+        instrument = self.instruments[index]
+        money_num, money_den = instrument.money_per_ticklot
+        is_spot = instrument.settlement is Settlement.SPOT
+        return {
+            "index": index,
+            "market": self.markets.index(instrument.market),
+            "base_currency": self.currency(instrument.base),
+            "quote_currency": self.currency(instrument.quote),
+            "settlement": int(
+                CoreSettlement.SETTLE_SPOT if is_spot else CoreSettlement.SETTLE_MARGIN
+            ),
+            "bar_flags": BAR_FLAGS[instrument.price_basis],
+            "money_num": money_num,
+            "money_den": money_den,
+            "lot_units": instrument.lot_units,
+            "quantity_min_lots": max(1, int(-(-instrument.quantity_min // instrument.lot_size))),
+            "quantity_max_lots": int(instrument.quantity_max // instrument.lot_size),
+            "notional_min": int(instrument.notional_min * 10**8),
+            "margin_ppm": 0 if is_spot else -(-PPM // instrument.leverage),
+            "bar_interval_ns": self.intervals_ns[index],
+            "stale_after_ns": instrument.stale_after_ns,
+        }
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A wired pipeline with everything that is needed to run it and to read its result."""
+
+    catalogue: Catalogue
+    ledger: Ledger
+    gate: RiskGate
+    venue: Any
+    journal: Any
+    pipeline: Pipeline
+
+
+def assemble(
+    config: Config,
+    strategies: Sequence[tuple[StrategyTable, IStrategy]],
+    make_venue: VenueFactory,
+    journal: Any = None,
+) -> Assembly:
+    """Build ledger, gate, venue and pipeline, and let the strategies initialize.
+
+    Raises
+    ------
+    StrategyError
+        A strategy raises in `initialize`, or asks for an indicator that does not exist.
+    ConfigError
+        A limit is not in the account currency.
+    """
+    catalogue = Catalogue.of(config)
+    journal = journal if journal is not None else MemoryJournal()
+    ledger = _ledger(config, catalogue, len(strategies))
+    gate = RiskGate(ledger, len(catalogue.markets))
+    _set_limits(gate, config, catalogue, [table.name for table, _ in strategies])
+    venue = make_venue(catalogue, ledger, len(strategies))
+    scales = [
+        (*instrument.tick_size.as_integer_ratio(), *instrument.lot_size.as_integer_ratio())
+        for instrument in catalogue.instruments
+    ]
+    names = [catalogue.names(instrument) for instrument in catalogue.instruments]
+    pipeline = Pipeline(
+        ledger, gate, venue, journal, names, scales, config.backtest.equity_interval.ns
+    )
+    _add_strategies(pipeline, config, catalogue, strategies)
+    return Assembly(catalogue, ledger, gate, venue, journal, pipeline)
+
+
+def _ledger(config: Config, catalogue: Catalogue, strategy_count: int) -> Ledger:
+    account = config.account
+    ledger = Ledger(
+        len(catalogue.currencies),
+        len(catalogue.instruments),
+        strategy_count,
+        catalogue.currency(account.currency),
+    )
+    for index in range(len(catalogue.instruments)):
+        ledger.declare_instrument(**catalogue.terms(index))
+    ids = [instrument.id for instrument in catalogue.instruments]
+    for currency, steps in config.conversions.items():
+        if not steps or currency not in catalogue.currencies:
+            continue
+        step = steps[0]
+        if step.instrument:
+            kind = RateKind.RATE_QUOTE if step.divide else RateKind.RATE_BASE
+            ledger.set_rate(catalogue.currency(currency), kind, ids.index(step.instrument))
+        else:
+            anchor = account.pegs.get(currency) or next(
+                pegged for pegged, to in account.pegs.items() if to == currency
+            )
+            ledger.set_rate(
+                catalogue.currency(currency), RateKind.RATE_PEG, catalogue.currency(anchor)
+            )
+    ledger.auto_convert = account.auto_convert
+    ledger.conversion_cost_ppm = account.conversion_cost.ppm
+    for money in account.balances:
+        ledger.deposit(catalogue.currency(money.currency), money.units)
+    return ledger
+
+
+# -- limits --------------------------------------------------------------------------------------
+
+
+def _set_limits(
+    gate: RiskGate, config: Config, catalogue: Catalogue, strategies: Sequence[str]
+) -> None:
+    risk = config.risk
+    currency = config.account.currency
+    rate = risk.message_rate_max
+    gate.set_limits(
+        "global",
+        trading_state=TRADING_STATES[risk.trading_state],
+        stop_loss_required=int(risk.stop_loss_required),
+        price_collar_ppm=risk.price_collar.ppm if risk.price_collar else NO_LIMIT,
+        messages_max=rate.count if rate else NO_LIMIT,
+        message_window_ns=rate.interval_ns if rate else 0,
+        order_notional_min=_money(risk.order_notional_min, currency, default=0),
+        **_scope(risk, currency, exposure="gross_exposure_max"),
+    )
+    for name, market in risk.markets.items():
+        if name in catalogue.markets:
+            gate.set_limits("market", catalogue.markets.index(name), **_scope(market, currency))
+    for name, table in risk.strategies.items():
+        if name in strategies:
+            gate.set_limits("strategy", strategies.index(name), **_scope(table, currency))
+    for name, symbol in risk.symbols.items():
+        index = catalogue.index(config.instrument(name))
+        lot_size = catalogue.instruments[index].lot_size
+        gate.set_limits("symbol", index, **_scope(symbol, currency))
+        gate.set_quantity_limits(
+            index,
+            _lots(symbol.order_quantity_max, lot_size),
+            _lots(symbol.position_quantity_max, lot_size),
+        )
+    worst_fee_ppm = max(max(c.maker.ppm, c.taker.ppm) for c in config.resolved_costs.values())
+    gate.set_reserve(max(0, worst_fee_ppm), MARKET_BUFFER_PPM)
+
+
+def _scope(
+    table: msgspec.Struct, currency: str, exposure: str = "exposure_max"
+) -> dict[str, int]:
+    """Return the limits that a risk table sets, by field of `limits_t`."""
+    limits: dict[str, int] = {}
+    for field, name in (
+        ("exposure", exposure),
+        ("daily_loss", "daily_loss_max"),
+        ("drawdown", "drawdown_max"),
+    ):
+        limit: Limit | None = getattr(table, name, None)
+        if limit is not None and limit.ppm is not None:
+            limits[f"{field}_ppm"] = limit.ppm
+        elif limit is not None:
+            limits[f"{field}_max"] = _money(limit.money, currency)
+    for name in ("order_notional_max", "position_notional_max"):
+        money: Money | None = getattr(table, name, None)
+        if money is not None:
+            limits[name] = _money(money, currency)
+    open_orders: int | None = getattr(table, "open_orders_max", None)
+    if open_orders is not None:
+        limits["open_orders_max"] = open_orders
+    return limits
+
+
+def _money(money: Money | None, currency: str, default: int = NO_LIMIT) -> int:
+    if money is None:
+        return default
+    if money.currency != currency:
+        raise ConfigError(
+            f"limit {money} is not in the account currency", "risk", f"write it in {currency}"
+        )
+    return money.units
+
+
+def _lots(quantity: Any, lot_size: Any) -> int:
+    return NO_LIMIT if quantity is None else int(quantity // lot_size)
+
+
+# -- strategies ----------------------------------------------------------------------------------
+
+
+def _add_strategies(
+    pipeline: Pipeline,
+    config: Config,
+    catalogue: Catalogue,
+    strategies: Sequence[tuple[StrategyTable, IStrategy]],
+) -> None:
+    """Register strategies; those on the same symbol and timeframe share bars and indicators."""
+    wanted: dict[tuple[int, int], list[str]] = {}
+    listeners: dict[tuple[int, int], list[int]] = {}
+    for table, strategy in strategies:
+        stop_on_error = table.on_error == "stop"
+        number = pipeline.add_strategy(table.name, strategy, stop_on_error)
+        _initialize(table, strategy)
+        specs = [*table.indicators, *getattr(strategy, "indicators", ())]
+        pipeline.orders.set_sizing(number, **_sizing(table))
+        for symbol in table.symbols:
+            instrument = catalogue.index(config.instrument(symbol))
+            kinds = {
+                feed.kind
+                for feed in config.feeds
+                if config.instrument(feed.symbol) is catalogue.instruments[instrument]
+            }
+            if hasattr(strategy, "on_order_book") and "delta" in kinds:
+                pipeline.subscribe_book(number, instrument)
+            key = (instrument, table.timeframe.ns)
+            wanted.setdefault(key, []).extend(specs)
+            listeners.setdefault(key, []).append(number)
+    for feed in config.feeds:
+        if feed.kind == "delta":
+            pipeline.add_book(catalogue.index(config.instrument(feed.symbol)))
+    for (instrument, interval_ns), specs in wanted.items():
+        is_own = interval_ns == catalogue.intervals_ns[instrument]
+        builder = None if is_own else BarBuilder(interval_ns, _basis(config, catalogue, instrument))
+        try:
+            series = pipeline.add_series(instrument, 0 if is_own else interval_ns, specs, builder)
+        except IndicatorError as error:
+            raise ConfigError(str(error), f"indicators of {catalogue.instruments[instrument].id}") from error
+        for number in listeners[(instrument, interval_ns)]:
+            pipeline.subscribe(number, instrument, series)
+
+
+def _basis(config: Config, catalogue: Catalogue, instrument: int) -> str:
+    """Return which ticks the bars of an instrument are built from."""
+    if any(
+        feed.kind == "quote" and config.instrument(feed.symbol) is catalogue.instruments[instrument]
+        for feed in config.feeds
+    ):
+        basis = catalogue.instruments[instrument].price_basis
+        return "mid" if basis is PriceBasis.TRADE else basis.value
+    return "trade"
+
+
+def _initialize(table: StrategyTable, strategy: IStrategy) -> None:
+    try:
+        strategy.initialize(dict(table.params))
+    except Exception as error:  # the strategy is the user's code: whatever it raises is told
+        raise StrategyError(
+            f"initialize raised {type(error).__name__}: {error}", f"strategies[{table.name}]"
+        ) from error
+
+
+def _sizing(table: StrategyTable) -> dict[str, int]:
+    fractions: dict[str, Percent] = {
+        "risk_ppm": table.risk_per_trade,
+        "kelly_fraction_ppm": table.kelly_fraction,
+        "kelly_cap_ppm": table.kelly_cap,
+    }
+    return {
+        "mode": int(SIZINGS[table.sizing]),
+        "kelly_trades_min": KELLY_TRADES_MIN,
+        **{name: share.ppm for name, share in fractions.items()},
+    }
+
+
+def feeds_by_instrument(config: Config, catalogue: Catalogue) -> list[tuple[int, FeedTable]]:
+    """Return (instrument index, feed) in the order of the configuration."""
+    return [(catalogue.index(config.instrument(feed.symbol)), feed) for feed in config.feeds]
