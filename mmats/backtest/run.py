@@ -118,7 +118,6 @@ def simulated_venue(
             "seed": config.backtest.seed,
         },
         strategy_count=strategy_count,
-        ledger=ledger,
     )
 
 

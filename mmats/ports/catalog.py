@@ -74,6 +74,10 @@ class DataCatalog(Protocol):
         """The same in arrays of at most `rows` rows, with bounded memory."""
         ...
 
+    def tables(self, symbol: str, kind: DataKind, interval_ns: int = 0) -> Iterator[ImportedTable]:
+        """Yield the stored files as they were imported, in time order."""
+        ...
+
     def ranges(self, symbol: str | None = None) -> list[CatalogRange]:
         """What is stored, sorted by kind, symbol, interval and start."""
         ...

@@ -1,12 +1,26 @@
 """The port that market data comes from."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmats.model.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOptions:
+    """What a feed is made from; entry points of `mmats.feeds` are called with it alone."""
+
+    kind: str = "bar"  # bar, quote, trade or delta
+    interval_ns: int = 60_000_000_000  # of bars
+    path: Path = Path("catalog")  # catalog: its folder
+    seed: int = 1  # synthetic
+    days: int = 30  # synthetic: length of time from start_ns
+    start_ns: int = 1_704_067_200_000_000_000  # synthetic: first moment; 2024-01-01
 
 
 class IDataFeed(Protocol):

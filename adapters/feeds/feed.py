@@ -1,0 +1,88 @@
+"""Data feeds of a run: stored files, and made-up bars."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.feeds.catalog import Catalog
+from adapters.feeds.synthetic import synthetic_tables
+from adapters.feeds.ticks import to_events
+from mmats.model.errors import DataError
+from mmats.model.instrument import Instrument
+from mmats.ports.data_format import DataKind
+from mmats.ports.feed import FeedOptions
+
+_BATCH_ROWS = 65536
+
+
+class CatalogFeed:
+    """Replays what the catalog in `options.path` holds."""
+
+    def __init__(self, options: FeedOptions) -> None:
+        """Nothing is read before `events`."""
+        self._options = options
+        self._catalog = Catalog(options.path)
+
+    def events(
+        self, instrument: Instrument, start_ns: int | None, end_ns: int | None
+    ) -> Iterator[NDArray[np.void]]:
+        """Yield batches in ticks and lots; see IDataFeed."""
+        kind, interval_ns = DataKind(self._options.kind), self._options.interval_ns
+        interval_ns = interval_ns if kind is DataKind.BAR else 0
+        return self._catalog.chunks(instrument, kind, interval_ns, start_ns, end_ns)
+
+    def describe(self) -> dict[str, Any]:
+        """Folder and the files of the symbol's kind with the hashes of their sources."""
+        return {
+            "source": "catalog",
+            "files": [
+                {
+                    "symbol": found.symbol,
+                    "kind": found.kind.value,
+                    "interval_ns": found.interval_ns,
+                    "start_ns": found.start_ns,
+                    "end_ns": found.end_ns,
+                    "rows": found.rows,
+                    **found.metadata,
+                }
+                for found in self._catalog.ranges()
+                if found.kind.value == self._options.kind
+            ],
+        }
+
+
+class SyntheticFeed:
+    """Made-up one-minute bars from a seed."""
+
+    def __init__(self, options: FeedOptions) -> None:
+        """DataError where other than one-minute bars are asked for."""
+        if options.kind != "bar" or options.interval_ns != 60_000_000_000:
+            raise DataError("synthetic data are one-minute bars", hint='kind = "bar", interval 1m')
+        self._options = options
+
+    def events(
+        self, instrument: Instrument, start_ns: int | None, end_ns: int | None
+    ) -> Iterator[NDArray[np.void]]:
+        """Yield batches in ticks and lots; see IDataFeed."""
+        options = self._options
+        (table,) = synthetic_tables(options.seed, options.days, options.start_ns, [instrument.id])
+        ts = table.columns["ts_event_ns"]
+        first = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
+        last = len(ts) if end_ns is None else int(np.searchsorted(ts, end_ns))
+        for start in range(first, last, _BATCH_ROWS):
+            stop = min(start + _BATCH_ROWS, last)
+            part = {name: values[start:stop] for name, values in table.columns.items()}
+            yield to_events(replace(table, columns=part), instrument)
+
+    def describe(self) -> dict[str, Any]:
+        """Source and seed, so that a report says what it is made of."""
+        options = self._options
+        return {
+            "source": "synthetic",
+            "seed": options.seed,
+            "days": options.days,
+            "start_ns": options.start_ns,
+        }
