@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long lint format coverage bench bench-peers wheel lock clean setup setup-dev
+.PHONY: help demo test test-long lint format coverage bench bench-peers wheel lock clean build setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,7 +84,7 @@ clean: ## remove everything that was made
 
 # -- set-up: each step leaves a stamp in the environment --------------------------------------
 
-setup: $(VENV)/.core
+setup build: $(VENV)/.core
 setup-dev: $(VENV)/.dev $(VENV)/.core
 
 define CHECK_MACHINE

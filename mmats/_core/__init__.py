@@ -33,8 +33,9 @@ try:
     from mmats._core.accounts import Account, LedgerFault, RateKind
     from mmats._core.ledger import Ledger
     from mmats._core.costs import FeeAsset, SlippageModel
-    from mmats._core.matching import PathRule, SimulatedVenue
+    from mmats._core.matching import SimulatedVenue
     from mmats._core.orders import PipelineFault
+    from mmats._core.path import PathRule
     from mmats._core.pipeline import Pipeline, StrategyStopped
     from mmats._core.replay import OutOfOrder, Replay
     from mmats._core.risk import NO_LIMIT, Reason, RiskGate

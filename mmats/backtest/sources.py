@@ -12,6 +12,7 @@ from mmats.config.schema import FeedTable
 from mmats.model.errors import ConfigError, DataError
 from mmats.model.instrument import Instrument
 from mmats.plugins import plugin
+from mmats.ports.feed import FeedOptions
 
 HOUR_NS = 3600 * 10**9
 CHART_POINTS_MAX = 5000
@@ -28,36 +29,34 @@ def open_feed(
     if given is not None:
         chunks = bar_chunks(given, instrument, index, feed.interval.ns, feed.stamp)
         return _within(chunks, start, end, instrument)
-    if feed.source == "catalog":
-        interval_ns = feed.interval.ns if feed.kind == "bar" else 0
-        catalog = plugin("mmats.catalogs", "parquet")(config.feed_path(feed))
-        return _numbered(
-            catalog.chunks(instrument, feed.kind, interval_ns, start, end), index
+    if feed.source == "memory":
+        raise ConfigError(
+            f"no data was given for {feed.symbol}",
+            "data",
+            'give it to run(config, data), or choose source = "catalog" or "synthetic"',
         )
-    if feed.source == "synthetic":
-        return _within(iter([_synthetic(config, feed, instrument, index)]), start, end, instrument)
-    raise ConfigError(
-        f"no data was given for {feed.symbol}",
-        "data",
-        'give it to run(config, data), or choose source = "catalog" or "synthetic"',
+    options = FeedOptions(
+        path=config.feed_path(feed),
+        kind=feed.kind,
+        interval_ns=feed.interval.ns,
+        seed=config.backtest.seed,
+        days=feed.days,
+        start_ns=feed.start.ns,
     )
+    source = plugin("mmats.feeds", feed.source)(options)
+    return _numbered(source.events(instrument, start, end), index, instrument)
 
 
-def _synthetic(
-    config: Config, feed: FeedTable, instrument: Instrument, index: int
-) -> NDArray[np.void]:
-    if feed.kind != "bar" or feed.interval.ns != 60 * 10**9:
-        raise ConfigError("synthetic feeds have 1m bars only", f"feeds[{feed.symbol}]")
-    make = plugin("mmats.feeds", "synthetic")
-    bars: NDArray[np.void] = make(instrument, feed.start.ns, feed.days, config.backtest.seed)
-    bars["instrument"] = index
-    return bars
-
-
-def _numbered(chunks: Iterator[NDArray[np.void]], index: int) -> Iterator[NDArray[np.void]]:
+def _numbered(
+    chunks: Iterator[NDArray[np.void]], index: int, instrument: Instrument
+) -> Iterator[NDArray[np.void]]:
+    found = False
     for chunk in chunks:
+        found = found or len(chunk) > 0
         chunk["instrument"] = index
         yield chunk
+    if not found:
+        raise DataError("has no rows in the range of the run", file=instrument.id)
 
 
 def _within(

@@ -95,9 +95,17 @@ def test_wheel_works_in_an_environment_of_its_own(dist: Path, tmp_path: Path) ->
     python = home / "bin" / "python"
     (wheel,) = dist.glob("*.whl")
     run(python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
-    site = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip())
+    site = Path(
+        run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip()
+    )
     (site / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    where = run(python, "-c", "import mmats._core.types as t; print(t.__file__)", cwd=tmp_path, PYTHONPATH="")
+    where = run(
+        python,
+        "-c",
+        "import mmats._core.types as t; print(t.__file__)",
+        cwd=tmp_path,
+        PYTHONPATH="",
+    )
     assert Path(where.strip()).is_relative_to(site)
     shown = run(home / "bin" / "mmats", "--version", cwd=tmp_path, PYTHONPATH="")
     assert importlib.metadata.version("mmats") in shown

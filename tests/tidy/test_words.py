@@ -17,7 +17,7 @@ DISORDER = re.compile(
 )
 FLOATS = re.compile(r"\bfloat\b|\bdouble\b|(?<![\w.])\d+\.\d*|(?<![\w.])\d+[eE]-?\d+")
 BARE_EXCEPT = re.compile(r"^\s*except\s*:", re.MULTILINE)
-LEFTOVERS = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
+LEFTOVERS = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b|^(?:<{7}|>{7}) ")
 # Spelled in two halves, or this file would name them itself.
 ELSEWHERE = re.compile(
     r"/" + r"work/|/home" + r"/\w|/Users" + r"/\w|/root" + r"/|file:" + r"///|pypi" + r"\.org"
