@@ -1,4 +1,4 @@
-"""Seeded bars and quotes for the benchmarks: the same bytes from the same seed, on every machine."""
+"""Seeded bars and quotes for the benchmarks: the same bytes from the same seed."""
 
 from typing import Any, TypeAlias
 

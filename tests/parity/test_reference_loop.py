@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import pytest
+
 from benchmarks.bars import bar_events, bar_prices, ema_bars, quotes
 from benchmarks.native import closes_loop, event_loop
 from benchmarks.peers import backtesting_ema, backtrader_ema

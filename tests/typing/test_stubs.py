@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.tree import ROOT, core_files
 
 pytestmark = pytest.mark.packaging
@@ -25,6 +26,7 @@ def stubtest(tree: Path, *modules: str) -> subprocess.CompletedProcess[str]:
             "--allowlist",
             str(ALLOWED),
             "--ignore-unused-allowlist",
+            "--ignore-disjoint-bases",
             "--concise",
         ],
         cwd=tree,
