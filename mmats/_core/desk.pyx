@@ -509,7 +509,7 @@ cdef class OrderDesk(VenuePort):
         cdef int falls
         if work.expire_ns < market.expire_ns:
             market.expire_ns = work.expire_ns
-        if work.type == ORDER_MARKET or work.is_fresh or work.queue_lots < 0:
+        if work.type == ORDER_MARKET or work.is_fresh:
             market.attention += 1
             return
         if work.type == ORDER_TRAILING_STOP:
