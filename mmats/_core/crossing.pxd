@@ -29,7 +29,8 @@ cdef class Crossing(OrderDesk):
     cdef void _trigger(self, market_t* market, int slot) noexcept nogil
     cdef void _take(self, market_t* market, int slot, price_ticks_t touch) noexcept nogil
     cdef lots_t _take_at(self, market_t* market, int slot, lots_t lots, price_ticks_t price,
-                         price_ticks_t touch) noexcept nogil
+                         price_ticks_t touch, lots_t volume_lots) noexcept nogil
+    cdef lots_t _volume(self, const market_t* market, int side) noexcept nogil
     cdef void _take_levels(self, market_t* market, int slot, lots_t want, Depth depth) noexcept nogil
     cdef void _make(self, market_t* market, int slot) noexcept nogil
     cdef void _make_levels(self, market_t* market, int slot, Depth depth) noexcept nogil

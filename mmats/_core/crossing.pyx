@@ -165,7 +165,8 @@ cdef class Crossing(OrderDesk):
         if market.source == EVENT_DELTA and want > 0:
             self._take_levels(market, slot, want, <Depth>self.depth_table[market.index])
         elif lots > 0 or want == 0:
-            lots = self._take_at(market, slot, min(lots, want), touch, touch)
+            lots = self._take_at(market, slot, min(lots, want), touch, touch,
+                                 self._volume(market, side))
             self._use(market, side, 0, lots)
         if work.order_id != order_id:
             return
@@ -175,11 +176,11 @@ cdef class Crossing(OrderDesk):
             work.wait_event = self.event_number
 
     cdef lots_t _take_at(self, market_t* market, int slot, lots_t lots, price_ticks_t price,
-                         price_ticks_t touch) noexcept nogil:
+                         price_ticks_t touch, lots_t volume_lots) noexcept nogil:
         """One taker's fill at `price` made worse by slippage, never worse than its limit."""
         cdef const working_t* work = &self.working[slot]
         cdef price_ticks_t slip = slippage_at(&self.costs[market.index], price, lots,
-                                              market.volume_lots)
+                                              volume_lots)
         if work.side == SIDE_BUY:
             price += slip
             if work.type == ORDER_LIMIT and price > work.price_ticks:
@@ -190,7 +191,14 @@ cdef class Crossing(OrderDesk):
                 price = work.price_ticks
         return self.fill(market, slot, lots, price, LIQUIDITY_TAKER, touch)
 
-    cdef void _take_levels(self, market_t* market, int slot, lots_t want, Depth depth) noexcept nogil:
+    cdef lots_t _volume(self, const market_t* market, int side) noexcept nogil:
+        """What an order's size is compared with for SLIPPAGE_VOLUME; 0 = unknown."""
+        if market.source == EVENT_QUOTE:
+            return market.ask_lots if side == SIDE_BUY else market.bid_lots
+        return market.volume_lots
+
+    cdef void _take_levels(self, market_t* market, int slot, lots_t want,
+                           Depth depth) noexcept nogil:
         """Walk the book outward from the touch, one fill a level."""
         cdef working_t* work = &self.working[slot]
         cdef int64_t order_id = work.order_id
@@ -199,8 +207,9 @@ cdef class Crossing(OrderDesk):
         cdef price_ticks_t touch = market.ask if is_ask else market.bid
         cdef price_ticks_t price = 0
         cdef lots_t lots = 0
-        while want > 0 and self.has_room() and depth.next_offer(is_ask, price, limit, &price, &lots):
-            lots = self._take_at(market, slot, min(lots, want), price, touch)
+        while (want > 0 and self.has_room()
+                and depth.next_offer(is_ask, price, limit, &price, &lots)):
+            lots = self._take_at(market, slot, min(lots, want), price, touch, lots)
             if lots == 0:
                 return
             depth.use(is_ask, price, lots)
@@ -216,7 +225,8 @@ cdef class Crossing(OrderDesk):
         cdef int side = work.side
         cdef lots_t lots = self._available(market, work, work.leaves_lots, 1)
         if lots > 0:
-            lots = self.fill(market, slot, min(lots, work.leaves_lots), price, LIQUIDITY_MAKER, price)
+            lots = min(lots, work.leaves_lots)
+            lots = self.fill(market, slot, lots, price, LIQUIDITY_MAKER, price)
             self._use(market, side, 1, lots)
         if work.order_id == order_id:
             work.wait_event = self.event_number
@@ -233,7 +243,8 @@ cdef class Crossing(OrderDesk):
             self.taken_lots += self.fill(market, slot, lots, limit, LIQUIDITY_MAKER, limit)
         while (work.order_id == order_id and self.has_room()
                 and depth.next_offer(is_ask, price, limit, &price, &lots)):
-            lots = self.fill(market, slot, min(lots, work.leaves_lots), limit, LIQUIDITY_MAKER, limit)
+            lots = min(lots, work.leaves_lots)
+            lots = self.fill(market, slot, lots, limit, LIQUIDITY_MAKER, limit)
             if lots > 0:
                 depth.use(is_ask, price, lots)
         if work.order_id == order_id:

@@ -92,6 +92,7 @@ cdef class SimulatedVenue(Crossing):
         cdef ts_ns_t open_ns = event.ts_event_ns - interval_ns
         if interval_ns == 0 or open_ns < market.close_ns:
             open_ns = market.close_ns if market.close_ns > 0 else event.ts_event_ns
+            open_ns = min(open_ns, event.ts_event_ns)
         if open_ns >= market.day_end_ns:
             self.roll_day(market, open_ns)
         self.open_ns = open_ns
@@ -422,6 +423,12 @@ cdef class SimulatedVenue(Crossing):
 
     def declare_source(self, int instrument, int kind):
         self.set_source(instrument, kind)
+
+    def use_ledger(self, ledger):
+        self.set_ledger(ledger)
+
+    def declare_feed_broken(self, int instrument):
+        self.mark_stale(instrument)
 
     def declare_day_end(self, int instrument, int64_t offset_ns):
         self.set_day_end(instrument, offset_ns)
