@@ -3,6 +3,7 @@
 import pytest
 
 from mmats._core.costs import slippage_ticks
+from mmats._core.ledger import Ledger
 from mmats._core.matching import SimulatedVenue
 from tests.fakes.venue_market import (
     ACCOUNT_FEE, BASE_FEE, BUY, DAY, LIMIT, QUOTE_FEE, RECEIVED_FEE, SECOND, SELL, THIRD_FEE, bars,
@@ -32,7 +33,7 @@ def fee_of(side: int, lots: int, price: int, maker: bool = False, **cost: int) -
 @pytest.mark.parametrize(
     ("cost", "fee"),
     [
-        ({"taker_ppm": 1000}, 308_649),             # 308,648,025 * 0.1 % = 308,648.025
+        ({"taker_ppm": 1000}, 308_649),             # 308,648,050 * 0.1 % = 308,648.05
         ({"taker_ppm": 1000, "fee_fixed": 11}, 308_660),
         ({"taker_ppm": 1000, "fee_per_lot": 100}, 309_149),
         ({"taker_ppm": 1000, "fee_min": 400_000}, 400_000),
@@ -41,12 +42,8 @@ def fee_of(side: int, lots: int, price: int, maker: bool = False, **cost: int) -
     ],
 )
 def test_taker_fees_are_rounded_up(cost: dict[str, int], fee: int) -> None:
-    # 5 lots at 6,172,960.5 ticks would be half a tick: 6,172,961 - 0.5 is taken as 6,172,960
-    lots, price = 5, 6_172_960
-    notional = lots * price * 10
-    assert notional == 308_648_000
-    expected = fee - (1 if cost.get("taker_ppm") and not cost.get("fee_min") else 0)
-    assert fee_of(BUY, lots, price, **cost) == (expected, QUOTE)
+    # 5 lots at 6,172,961 ticks of 10 units: 308,648,050
+    assert fee_of(BUY, 5, 6_172_961, **cost) == (fee, QUOTE)
 
 
 def test_a_part_of_a_unit_is_charged_in_full() -> None:
@@ -74,6 +71,31 @@ def test_binance_takes_the_fee_of_a_buy_in_the_bought_asset() -> None:
 def test_without_a_rate_the_fee_is_charged_in_quote_currency(asset: int) -> None:
     got = fee_of(BUY, 1000, 5_000_000, taker_ppm=1000, fee_asset=asset, fee_currency=3)
     assert got == (50_000_000, QUOTE)
+
+
+@pytest.mark.parametrize(
+    ("asset", "currency", "fee"),
+    # 1.2 account units per unit of quote; the third asset is worth 600 account units
+    [(ACCOUNT_FEE, 0, 60_000_000), (THIRD_FEE, 3, 100_000)],
+)
+def test_fees_in_another_asset_are_converted_at_the_ledgers_rates(
+    asset: int, currency: int, fee: int
+) -> None:
+    ledger = Ledger(4, 2, 1, 0)
+    for index, base, price in ((0, QUOTE, 12), (1, 3, 6000)):
+        # one lot is one whole unit, a tick is a tenth of the account currency
+        ledger.declare_instrument(
+            index=index, base_currency=base, quote_currency=0, settlement=1,
+            money_num=10_000_000, lot_units=100_000_000,
+        )
+        ledger.set_rate(base, 3, index)
+        ledger.mark_price(index, price)
+    at = venue(cost={"taker_ppm": 1000, "fee_asset": asset, "fee_currency": currency}, **COIN)
+    at.use_ledger(ledger)
+    at.feed(quote(SECOND, 4_999_999, 5_000_000))
+    send(at, SECOND, 0, BUY, 1000)      # 0.5 of quote
+    (fill,) = fills(at.reports())
+    assert (fill["fee"], fill["fee_currency"]) == (fee, currency)
 
 
 @pytest.mark.parametrize(

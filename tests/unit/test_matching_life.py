@@ -154,15 +154,15 @@ def test_too_much_in_flight_is_refused_and_nothing_is_sent() -> None:
     assert at.cancel_order(3 * SECOND, number)
 
 
-def test_an_event_is_cut_short_and_counted_when_nobody_reads_the_reports() -> None:
+def test_nothing_happens_while_nobody_reads_the_reports_and_it_shows() -> None:
     at = quoted()
-    number = order_id(0)
-    while at.cancel_order(SECOND, number):
+    send(at, SECOND, 0, BUY, 5, LIMIT, price_ticks=900)
+    while at.cancel_order(SECOND, order_id(1)):
         pass
-    at.reports(0)
-    assert at.cut_count == 0
-    assert len(at.reports()) >= 16384 - 64
-    assert at.cancel_order(SECOND, number)
+    at.feed(quote(2 * SECOND, 890, 895))
+    assert at.cut_count == 1
+    assert len(at.reports()) == 16384 - 64
+    assert story(at, quote(3 * SECOND, 889, 895)) == [(0, "filled", 5, 900)]
 
 
 def test_gtd_expires_before_it_could_trade_at_that_time() -> None:
