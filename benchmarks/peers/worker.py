@@ -1,9 +1,9 @@
 """One engine in a process of its own: a line in, one timed run, a line of JSON out.
 
 Each engine's module offers `NAME`, `LACKS` (what it does not do, next to a full pipeline) and
-`prepare(bars)`, which returns the run as a function without arguments. Preparing is not timed, so that
-data conversion and engine construction are left out; nor is reading the outcome, where a run returns
-a function for that.
+`prepare(bars)`, which returns the run as a function without arguments. Preparing is not timed, so
+data conversion and engine construction are left out; nor is reading the outcome, where a run
+returns a function for that.
 """
 
 import gc
