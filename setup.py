@@ -1,8 +1,8 @@
 """The extension list and the C flags of the compiled modules; nothing else.
 
-Switches (environment): MMATS_TRACE=1 builds for line coverage of the `.pyx` files,
-MMATS_DEBUG=1 keeps bounds checks on and compiles quickly and for a debugger, MMATS_SKIP_CORE=1 leaves the extensions out (the Makefile
-installs the metadata so, and then compiles in place, incrementally).
+Switches (environment): MMATS_TRACE=1 builds for line coverage of the `.pyx` files. MMATS_DEBUG=1
+keeps bounds checks on and compiles quickly, for a debugger. MMATS_SKIP_CORE=1 leaves the extensions
+out: the Makefile installs the metadata so, and then compiles in place, incrementally.
 """
 
 import os

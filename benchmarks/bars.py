@@ -78,6 +78,16 @@ def bar_prices(bars: Records) -> Records:
     return out
 
 
+def bar_ticks(prices: Records) -> Records:
+    """The inverse of `bar_prices`."""
+    out = np.empty(len(prices), BAR_TICKS_DTYPE)
+    out["ts_event_ns"] = prices["ts_event_ns"]
+    for name in ("open", "high", "low", "close"):
+        out[f"{name}_ticks"] = np.rint(prices[name] * 100)
+    out["volume_lots"] = np.rint(prices["volume"] * 1000)
+    return out
+
+
 def bar_events(bars: Records, instrument: int = 0) -> Records:
     """The bars as market data events of the core (BAR_DTYPE, 64 bytes each)."""
     from mmats._core.frames import BAR_DTYPE

@@ -18,7 +18,7 @@ from benchmarks.ratio import REPETITIONS_MIN, machine_facts
 from benchmarks.reference import ema_cross
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("mmats_python", "mmats_compiled", "c_event_loop", "python_loop")
+OURS = ("mmats_python", "c_event_loop", "python_loop")
 PEERS = ("vectorbt_ema", "hftbacktest_ema", "backtesting_ema", "nautilus_ema", "backtrader_ema")
 
 
