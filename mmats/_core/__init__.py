@@ -29,7 +29,7 @@ try:
         TRADE_DTYPE,
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
-    from mmats._core.journal import MemoryJournal, RecordKind
+    from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
     from mmats._core.accounts import Account, LedgerFault, RateKind
     from mmats._core.ledger import Ledger
     from mmats._core.costs import FeeAsset, SlippageModel
@@ -79,6 +79,7 @@ __all__ = [
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
+    "JournalFull",
     "Ledger",
     "LedgerFault",
     "Liquidity",
@@ -98,6 +99,7 @@ __all__ = [
     "Reason",
     "RecordKind",
     "Replay",
+    "RingJournal",
     "RiskGate",
     "Settlement",
     "Side",

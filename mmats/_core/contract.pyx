@@ -167,9 +167,11 @@ cdef inline int _to_grid(object value, double num, double den, int direction, in
 cdef int8_t _side_of(object action) except -2:
     """Side of an Action or its name."""
     cdef PyObject* code
+    cdef long number
     if isinstance(action, int):
-        if -1 <= action <= 1:
-            return <int8_t>action
+        number = action
+        if -1 <= number <= 1:
+            return <int8_t>number
     elif isinstance(action, str):
         code = PyDict_GetItem(ACTIONS, action)
         if code != NULL:

@@ -61,3 +61,9 @@ cdef class JournalPort:
 cdef class MemoryJournal(JournalPort):
     cdef record_t* records
     cdef int64_t capacity
+    cdef int64_t view_count
+
+cdef class RingJournal(JournalPort):
+    cdef record_t* records
+    cdef int64_t capacity
+    cdef int64_t taken_count

@@ -2,11 +2,15 @@
 """The journal port and the recorder that keeps a run in memory."""
 
 cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 import numpy as np
+
+cdef extern from "pages.h":
+    void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
 
 from mmats._core.journal cimport record_t
 
@@ -14,17 +18,28 @@ cdef enum:
     FIRST_CAPACITY = 1024
 
 cdef uint64_t HASH_OFFSET = 0xcbf29ce484222325U
-cdef uint64_t HASH_PRIME = 0x100000001b3U
+cdef uint64_t HASH_STEP = 0x9e3779b97f4a7c15U
+cdef uint64_t HASH_PRIME = 0xe7037ed1a0b428dbU
 
 
 cdef inline uint64_t _mix(uint64_t state, const record_t* record) noexcept nogil:
-    """FNV-1a over the record's 64-bit words, with a shift so that high bits reach low ones."""
+    """Fold a record into the hash: a sum of products, so that the products overlap in time.
+
+    Each 64-bit word has an odd multiplier of its own; the sum is then chained by a multiplication.
+    """
     cdef const uint64_t* words = <const uint64_t*>record
+    cdef uint64_t total = 0
+    cdef uint64_t factor = HASH_STEP
     cdef size_t k
     for k in range(sizeof(record_t) // 8):
-        state = (state ^ words[k]) * HASH_PRIME
-        state ^= state >> 29
-    return state
+        total += words[k] * (factor | 1)
+        factor += HASH_STEP
+    state = (state ^ total ^ (total >> 32)) * HASH_PRIME
+    return state ^ (state >> 29)
+
+
+class JournalFull(Exception):
+    """The journal's reader is too slow: trading must stop, nothing may be lost."""
 
 
 cdef class JournalPort:
@@ -46,7 +61,7 @@ cdef class MemoryJournal(JournalPort):
 
     def __cinit__(self):
         self.records = NULL
-        self.capacity = 0
+        self.capacity = self.view_count = 0
 
     def __dealloc__(self):
         free(self.records)
@@ -55,8 +70,10 @@ cdef class MemoryJournal(JournalPort):
         cdef int64_t wanted
         cdef record_t* grown
         if self.record_count == self.capacity:
-            wanted = self.capacity * 2 if self.capacity else FIRST_CAPACITY
-            grown = <record_t*>realloc(self.records, wanted * sizeof(record_t))
+            if self.view_count:
+                raise BufferError("the journal is being read; it can't grow")
+            wanted = self.capacity + self.capacity // 2 if self.capacity else FIRST_CAPACITY
+            grown = <record_t*>mmats_grow(self.records, wanted * sizeof(record_t))
             if grown == NULL:
                 raise MemoryError("journal: no memory for more records")
             self.records = grown
@@ -66,13 +83,59 @@ cdef class MemoryJournal(JournalPort):
         self.record_count += 1
         return 0
 
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        # Read-only bytes; a view keeps the journal alive, so it must not grow meanwhile.
+        self.view_count += 1
+        PyBuffer_FillInfo(buffer, self, self.records, self.record_count * sizeof(record_t), 1, flags)
+
+    def __releasebuffer__(self, Py_buffer* buffer):
+        self.view_count -= 1
+
     def to_array(self):
-        """Copy the records into an array of ``RECORD_DTYPE``."""
+        """Return the records as a read-only array of ``RECORD_DTYPE`` without copying them."""
         from mmats._core.frames import RECORD_DTYPE
 
-        out = np.empty(self.record_count, dtype=RECORD_DTYPE)
+        if self.record_count == 0:
+            return np.empty(0, dtype=RECORD_DTYPE)
+        return np.frombuffer(self, dtype=RECORD_DTYPE)
+
+
+@cython.final
+cdef class RingJournal(JournalPort):
+    """Keeps the last records in fixed memory until a reader takes them; full is an error."""
+
+    def __cinit__(self, int64_t capacity):
+        if capacity <= 0:
+            raise ValueError("a ring journal needs room for at least one record")
+        self.capacity = capacity
+        self.taken_count = 0
+        self.records = <record_t*>calloc(capacity, sizeof(record_t))
+        if self.records == NULL:
+            raise MemoryError("journal: no memory for the ring")
+
+    def __dealloc__(self):
+        free(self.records)
+
+    cdef int append(self, const record_t* record) except -1:
+        if self.record_count - self.taken_count >= self.capacity:
+            raise JournalFull(f"{self.capacity} records wait for the journal's reader")
+        self.records[self.record_count % self.capacity] = record[0]
+        self.state_hash = _mix(self.state_hash, record)
+        self.record_count += 1
+        return 0
+
+    def take(self):
+        """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""
+        from mmats._core.frames import RECORD_DTYPE
+
+        cdef int64_t k
+        cdef int64_t count = self.record_count - self.taken_count
+        out = np.empty(count, dtype=RECORD_DTYPE)
         cdef char[::1] view
-        if self.record_count:
+        if count:
             view = out.view("i1")
-            memcpy(&view[0], self.records, self.record_count * sizeof(record_t))
+            for k in range(count):
+                memcpy(&view[k * <int64_t>sizeof(record_t)],
+                       &self.records[(self.taken_count + k) % self.capacity], sizeof(record_t))
+        self.taken_count = self.record_count
         return out

@@ -20,7 +20,7 @@ from mmats._core.accounts cimport cell_t
 from mmats._core.ledger cimport Ledger, fill_result_t
 from mmats._core.risk cimport (
     REASON_NOTHING_TO_REDUCE, REASON_OK, REASON_OPEN_ORDERS, REASON_PORT_FULL,
-    REASON_QUANTITY_ZERO, REASON_SIZE_UNKNOWN, RiskGate, verdict_t,
+    REASON_QUANTITY_ZERO, REASON_SIZE_UNKNOWN, REASON_STOP_LOSS_SIDE, RiskGate, verdict_t,
 )
 from mmats._core.sizing cimport SIZING_SIGNAL, lots_for_risk, risk_share_ppm, sizing_t, track_t
 from mmats._core.types cimport (
@@ -210,6 +210,8 @@ cdef class OrderManager:
         if order.stop_loss_ticks <= 0 or order.reference_ticks <= 0:
             return REASON_SIZE_UNKNOWN
         distance = (order.reference_ticks - order.stop_loss_ticks) * order.side
+        if distance <= 0:
+            return REASON_STOP_LOSS_SIDE
         share = risk_share_ppm(&self.sizings[order.strategy], &self.tracks[order.strategy])
         if mmats_muldiv_floor(share, signal.confidence_ppm, PPM, &share, NULL) != 0:
             return REASON_SIZE_UNKNOWN

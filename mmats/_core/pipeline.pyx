@@ -11,8 +11,11 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_REFCNT
 from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
+
+cdef extern from "pages.h":
+    void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
 
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
@@ -130,7 +133,7 @@ cdef class Samples:
         cdef int64_t* grown
         if self.count == self.capacity:
             wanted = self.capacity + self.capacity // 2 if self.capacity else 1024
-            grown = <int64_t*>realloc(self.rows, wanted * self.width * sizeof(int64_t))
+            grown = <int64_t*>mmats_grow(self.rows, wanted * self.width * sizeof(int64_t))
             if grown == NULL:
                 raise MemoryError("no memory for more samples")
             self.rows = grown

@@ -245,7 +245,9 @@ def _state_hash(journal_hash: int, ledger: Ledger, event_count: int) -> str:
 
 
 def _iso(ts_ns: int) -> str:
-    return f"{np.datetime64(ts_ns, 's')}Z" if ts_ns % 10**9 == 0 else f"{np.datetime64(ts_ns, 'ns')}Z"
+    if ts_ns % 10**9:
+        return f"{np.datetime64(ts_ns, 'ns')}Z"
+    return f"{np.datetime64(ts_ns // 10**9, 's')}Z"
 
 
 def _dust(assembly: Assembly) -> int:
