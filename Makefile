@@ -7,7 +7,6 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --quiet
-JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 CORE_SOURCES := $(wildcard mmats/_core/*.pyx mmats/_core/*.pxd mmats/_core/*.h strategies/*.pyx strategies/*.pxd)
 COVERAGE_TREE := build/coverage
 
@@ -49,7 +48,7 @@ coverage: setup-dev ## line coverage of mmats with its .pyx files; fails under 9
 	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ $(wildcard mmats adapters \
 		strategies tui tests benchmarks examples docs requirements README.md ARCHITECTURE.md \
 		CHANGELOG.md MANIFEST.in Makefile pyproject.toml setup.py) | tar -xf - -C $(COVERAGE_TREE)
-	cd $(COVERAGE_TREE) && MMATS_TRACE=1 $(CURDIR)/$(PY) setup.py -q build_ext --inplace -j $(JOBS)
+	cd $(COVERAGE_TREE) && MMATS_TRACE=1 $(CURDIR)/$(PY) setup.py -q build_ext --inplace
 	cd $(COVERAGE_TREE) && PYTHONPATH=. MMATS_SHARED_DATA="$${MMATS_SHARED_DATA:-$(CURDIR)/../shared/data}" \
 		$(CURDIR)/$(PY) -m coverage run -m pytest -m 'not long and not packaging'
 	cd $(COVERAGE_TREE) && $(CURDIR)/$(PY) -m coverage combine --quiet
@@ -58,7 +57,7 @@ coverage: setup-dev ## line coverage of mmats with its .pyx files; fails under 9
 	cd $(COVERAGE_TREE) && $(CURDIR)/$(PY) -m coverage report --format=total
 
 bench: setup-dev ## the speed budgets, as ratios of interleaved runs
-	$(PY) -m pytest benchmarks --benchmark-disable-gc --benchmark-columns=min,median,mean,ops
+	$(PY) -m pytest benchmarks -s -o python_files='bench_*.py' --benchmark-disable-gc --benchmark-columns=min,median,mean,ops
 
 bench-peers: setup-dev .venv-peers/.stamp ## other engines on the same data, in an environment of their own
 	$(PY) -m benchmarks.peers --python .venv-peers/bin/python
@@ -124,7 +123,7 @@ $(VENV)/.project: pyproject.toml setup.py mmats/__init__.py $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.core: $(CORE_SOURCES) setup.py $(VENV)/.project
-	$(PY) setup.py -q build_ext --inplace -j $(JOBS)
+	$(PY) setup.py -q build_ext --inplace
 	@touch $@
 
 .venv-peers/.stamp: requirements/peers.txt

@@ -1,8 +1,8 @@
 """The extension list and the C flags of the compiled modules; nothing else.
 
-Switches (environment): MMATS_TRACE=1 builds for line coverage of the `.pyx` files,
-MMATS_DEBUG=1 keeps bounds checks on, MMATS_SKIP_CORE=1 leaves the extensions out (the Makefile
-installs the metadata so, and then compiles in place, incrementally).
+Switches (environment): MMATS_TRACE=1 builds for line coverage of the `.pyx` files. MMATS_DEBUG=1
+keeps bounds checks on and compiles quickly, for a debugger. MMATS_SKIP_CORE=1 leaves the extensions
+out: the Makefile installs the metadata so, and then compiles in place, incrementally.
 """
 
 import os
@@ -17,7 +17,7 @@ DEBUG = os.environ.get("MMATS_DEBUG") == "1"
 SKIP_CORE = os.environ.get("MMATS_SKIP_CORE") == "1"
 
 # No -march and no fast-math: a replay must be bit-identical on every machine.
-COMPILE_ARGS = ["-O1" if TRACE else "-O3", "-ffp-contract=off", "-g0"]
+COMPILE_ARGS = ["-O0" if TRACE or DEBUG else "-O3", "-ffp-contract=off", "-g" if DEBUG else "-g0"]
 MACROS: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 DIRECTIVES: dict[str, bool] = {}
 if TRACE:
@@ -51,4 +51,8 @@ def extensions() -> list[Extension]:
 if SKIP_CORE:
     setup()
 else:
-    setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, nthreads=2))
+    jobs = os.cpu_count() or 1
+    setup(
+        ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, nthreads=jobs),
+        options={"build_ext": {"parallel": jobs}},
+    )

@@ -1,4 +1,4 @@
-"""Seeded bars and quotes for the benchmarks: the same bytes from the same seed, on every machine."""
+"""Seeded bars and quotes for the benchmarks: the same bytes from the same seed."""
 
 from typing import Any, TypeAlias
 
@@ -75,6 +75,16 @@ def bar_prices(bars: Records) -> Records:
     for name in ("open", "high", "low", "close"):
         out[name] = bars[f"{name}_ticks"] / 100
     out["volume"] = bars["volume_lots"] / 1000
+    return out
+
+
+def bar_ticks(prices: Records) -> Records:
+    """The inverse of `bar_prices`."""
+    out = np.empty(len(prices), BAR_TICKS_DTYPE)
+    out["ts_event_ns"] = prices["ts_event_ns"]
+    for name in ("open", "high", "low", "close"):
+        out[f"{name}_ticks"] = np.rint(prices[name] * 100)
+    out["volume_lots"] = np.rint(prices["volume"] * 1000)
     return out
 
 

@@ -7,9 +7,9 @@ from mmats._core.frames import DELTA_DTYPE
 from mmats._core.types import EventFlag, EventKind
 
 MID_TICKS = 6_000_000
-DEPTH_TICKS = 103        # a side's levels lie 1..DEPTH_TICKS from the mid
-MOVE_SHARE = 0.02        # steps that move the mid by one tick
-DELETE_SHARE = 0.126     # of the touches of a live level
+DEPTH_TICKS = 103  # a side's levels lie 1..DEPTH_TICKS from the mid
+MOVE_SHARE = 0.02  # steps that move the mid by one tick
+DELETE_SHARE = 0.126  # of the touches of a live level
 MESSAGE_ROWS_MEAN = 5
 SIZE_LOTS_MAX = 1_000_000
 STEP_NS = 20_000_000
@@ -31,7 +31,7 @@ def l2_deltas(n: int, seed: int) -> NDArray[np.void]:
     return _pack(rng, ticks[rows], is_ask[rows], lots[rows])
 
 
-TOUCH, KILL, SET = 0, 1, 2   # what a step does to its level: random, remove, snapshot row
+TOUCH, KILL, SET = 0, 1, 2  # what a step does to its level: random, remove, snapshot row
 
 
 def _touches(

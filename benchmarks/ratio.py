@@ -19,7 +19,7 @@ REPETITIONS_MIN = 5
 
 @dataclass
 class Contender:
-    """Something to measure. `prepare` runs untimed before each repetition; `run` gets its result."""
+    """Something to measure; `prepare` runs untimed before each `run` and feeds it."""
 
     name: str
     run: Callable[[object], object]

@@ -18,7 +18,7 @@ from benchmarks.ratio import REPETITIONS_MIN, machine_facts
 from benchmarks.reference import ema_cross
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("mmats_python", "mmats_compiled", "c_event_loop", "python_loop")
+OURS = ("mmats_python", "c_event_loop", "python_loop")
 PEERS = ("vectorbt_ema", "hftbacktest_ema", "backtesting_ema", "nautilus_ema", "backtrader_ema")
 
 
@@ -70,8 +70,9 @@ class Worker:
 def report(workers: list[Worker]) -> str:
     """The ratio table in Markdown, fastest first; ratios are of medians of this one run."""
     base = next((w for w in workers if w.module == "mmats_python"), workers[0])
+    name = base.answers[0]["name"]
     rows = [
-        f"| engine | bars/s | time over {base.answers[0]['name']} | orders | P&L | what it does not do |",
+        f"| engine | bars/s | time over {name} | orders | P&L | what it does not do |",
         "|---|---:|---:|---:|---:|---|",
     ]
     for worker in sorted(workers, key=lambda w: w.seconds):
@@ -108,7 +109,9 @@ def main(python: str, bars: int, repetitions: int, only: tuple[str, ...]) -> Non
         np.save(file, prices)
         try:
             for name in chosen:
-                workers.append(Worker.start(name, sys.executable if name in OURS else python, file))
+                runs_in = sys.executable if name in OURS else python
+                # One by one: those that started must be stopped when a later one cannot.
+                workers.append(Worker.start(name, runs_in, file))
             for turn in range(repetitions + 1):
                 click.echo(f"round {turn} of {repetitions}", err=True)
                 for worker in workers:

@@ -1,10 +1,11 @@
 """Time bars from trades, quotes or smaller bars, aligned to multiples of the interval in UTC."""
 
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+@final
 class BarBuilder:
     """Build the bars of one instrument. Single writer.
 

@@ -188,7 +188,7 @@ cdef class BarBuilder:
         backward = np.diff(ts) < 0
         if backward.any():
             at = int(np.argmax(backward)) + 1
-            raise ValueError(f"events are not in order of time: event {at} is before event {at - 1}")
+            raise ValueError(f"events out of order of time: event {at} is before event {at - 1}")
         first = self.current.instrument if self.is_open else events["instrument"][0]
         if (events["instrument"] != first).any():
             raise ValueError("events of several instruments; use one builder for each")

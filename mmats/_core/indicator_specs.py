@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-PERIOD_MAX = 100_000  # bars; PERIOD_MAX of indicators.pxd
+PERIOD_MAX = 100_000  # bars, as in TA-Lib; bounds the memory of a window
 
 
 class IndicatorError(ValueError):

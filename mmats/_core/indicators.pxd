@@ -1,6 +1,7 @@
-# cython: language_level=3
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Incremental technical indicators, computed once per series and shared by all strategies."""
 
+from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 
 from mmats._core.windows cimport extreme_t, ring_t, smooth_t, total_t
@@ -8,7 +9,6 @@ from mmats._core.windows cimport extreme_t, ring_t, smooth_t, total_t
 cdef enum:
     INDICATORS_MAX = 64     # per set
     OUTPUTS_MAX = 192
-    PERIOD_MAX = 100000     # bars
 
 cdef struct bar_t:
     double open
@@ -18,6 +18,19 @@ cdef struct bar_t:
     double volume
     int64_t ts_ns           # close time
     int64_t index           # 0-based number of the bar
+
+cdef inline double typical_price(const bar_t* bar) noexcept nogil:
+    return (bar.high + bar.low + bar.close) / 3.0
+
+
+cdef inline double true_range(const bar_t* bar, const bar_t* previous) noexcept nogil:
+    cdef double widest = bar.high - bar.low
+    cdef double up = fabs(bar.high - previous.close)
+    cdef double down = fabs(bar.low - previous.close)
+    if up > widest:
+        widest = up
+    return down if down > widest else widest
+
 
 cdef struct indicator_t:
     int32_t kind

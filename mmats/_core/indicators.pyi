@@ -1,12 +1,14 @@
 """Incremental technical indicators; `docs/indicators.md` lists names and definitions."""
 
 from collections.abc import Sequence
+from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmats._core.indicator_specs import IndicatorError as IndicatorError
 
+@final
 class IndicatorSet:
     """Indicators of one series of bars. Single writer; the same bits on every run.
 
@@ -81,4 +83,3 @@ class IndicatorSet:
         ValueError
             When it is damaged, of another version, or of other indicators; nothing changes then.
         """
-

@@ -21,7 +21,7 @@ from libc.string cimport memcpy, memset
 from mmats._core.frames import BAR_DTYPE
 from mmats._core.indicator_specs import IndicatorError, parse
 from mmats._core.windows cimport (
-    add, extreme_in, roll, set_extreme, set_ring, set_smooth, shift, smooth_in, smooth_t,
+    add, extreme_in, is_flat, roll, set_extreme, set_ring, set_smooth, shift, smooth_in, smooth_t,
 )
 
 cdef enum:
@@ -34,10 +34,6 @@ cdef enum:
     SNAPSHOT_VERSION = 1
 
 cdef int64_t DAY_NS = 86400000000000LL
-# A difference below this part of its operands' sum is rounding (TA-Lib 0.8, TA_IS_ZERO_SCALED).
-cdef double ROUNDING = 1e-14
-
-
 # "vwap" without a period is KIND_VWAP_DAY.
 _KINDS = {
     "sma": KIND_SMA, "ema": KIND_EMA, "ewma": KIND_EMA, "wma": KIND_WMA, "rsi": KIND_RSI,
@@ -47,25 +43,6 @@ _KINDS = {
     "cci": KIND_CCI, "obv": KIND_OBV, "mfi": KIND_MFI, "highest": KIND_HIGHEST,
     "lowest": KIND_LOWEST, "true_range": KIND_TRUE_RANGE, "keltner": KIND_KELTNER,
 }
-
-
-# -- what a bar says -----------------------------------------------------------------------------
-
-cdef inline bint _is_flat(double difference, double scale) noexcept nogil:
-    return fabs(difference) <= ROUNDING * scale
-
-
-cdef inline double _typical(const bar_t* bar) noexcept nogil:
-    return (bar.high + bar.low + bar.close) / 3.0
-
-
-cdef inline double _true_range(const bar_t* bar, const bar_t* previous) noexcept nogil:
-    cdef double widest = bar.high - bar.low
-    cdef double up = fabs(bar.high - previous.close)
-    cdef double down = fabs(bar.low - previous.close)
-    if up > widest:
-        widest = up
-    return down if down > widest else widest
 
 
 # -- indicators: state, bar, previous bar, windows -> number, or numbers in `out` ----------------
@@ -84,7 +61,8 @@ cdef void _reanchor(indicator_t* state, double* windows) noexcept nogil:
         add(&state.total_second, deviation * deviation)
 
 
-cdef inline double _deviation(indicator_t* state, double x, double* windows, double* mean) noexcept nogil:
+cdef inline double _deviation(indicator_t* state, double x, double* windows,
+                              double* mean) noexcept nogil:
     """Return the population standard deviation; `mean` becomes the mean less `anchor`.
 
     The anchor is renewed each time the ring wraps, so it is always one of the window's inputs:
@@ -108,7 +86,8 @@ cdef inline double _deviation(indicator_t* state, double x, double* windows, dou
     return sqrt(variance) if variance > 0.0 else 0.0
 
 
-cdef void _bbands(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
+cdef void _bbands(indicator_t* state, const bar_t* bar, double* windows,
+                  double* out) noexcept nogil:
     cdef double mean = 0.0
     cdef double width = _deviation(state, bar.close, windows, &mean) * state.factor
     mean += state.anchor
@@ -154,7 +133,7 @@ cdef double _rsi(indicator_t* state, const bar_t* bar, const bar_t* previous) no
 cdef inline double _atr(smooth_t* smooth, const bar_t* bar, const bar_t* previous) noexcept nogil:
     if bar.index == 0:
         return NAN
-    return smooth_in(smooth, _true_range(bar, previous))
+    return smooth_in(smooth, true_range(bar, previous))
 
 
 cdef void _macd(indicator_t* state, const bar_t* bar, double* out) noexcept nogil:
@@ -179,15 +158,15 @@ cdef double _vwap_day(indicator_t* state, const bar_t* bar) noexcept nogil:
         state.day = day
         state.total.high = state.total.low = 0.0
         state.total_second.high = state.total_second.low = 0.0
-    add(&state.total, _typical(bar) * bar.volume)
+    add(&state.total, typical_price(bar) * bar.volume)
     add(&state.total_second, bar.volume)
     if state.total_second.high == 0.0:
-        return _typical(bar)
+        return typical_price(bar)
     return (state.total.high + state.total.low) / (state.total_second.high + state.total_second.low)
 
 
 cdef double _vwap(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
-    cdef double typical = _typical(bar)
+    cdef double typical = typical_price(bar)
     cdef double traded = roll(&state.ring, &state.total, windows, typical * bar.volume)
     cdef double volume = roll(&state.ring_second, &state.total_second, windows, bar.volume)
     state.idle_count = state.idle_count + 1 if bar.volume == 0.0 else 0
@@ -197,13 +176,15 @@ cdef double _vwap(indicator_t* state, const bar_t* bar, double* windows) noexcep
     return traded / volume
 
 
-cdef void _donchian(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
+cdef void _donchian(indicator_t* state, const bar_t* bar, double* windows,
+                    double* out) noexcept nogil:
     out[0] = extreme_in(&state.top, windows, bar.high, bar.index)
     out[2] = extreme_in(&state.bottom, windows, bar.low, bar.index)
     out[1] = (out[0] + out[2]) / 2.0
 
 
-cdef void _directional(indicator_t* state, const bar_t* bar, const bar_t* previous, double* di) noexcept nogil:
+cdef void _directional(indicator_t* state, const bar_t* bar, const bar_t* previous,
+                       double* di) noexcept nogil:
     """Update Wilder's directional movement sums; `di` becomes plus DI, minus DI."""
     cdef double up = bar.high - previous.high
     cdef double down = previous.low - bar.low
@@ -219,7 +200,7 @@ cdef void _directional(indicator_t* state, const bar_t* bar, const bar_t* previo
         state.minus += down
     elif up > 0.0 and up > down:
         state.plus += up
-    state.level += _true_range(bar, previous)
+    state.level += true_range(bar, previous)
     if state.level > 0.0:
         di[0] = 100.0 * (state.plus / state.level)
         di[1] = 100.0 * (state.minus / state.level)
@@ -241,21 +222,23 @@ cdef double _adx(indicator_t* state, const bar_t* bar, const bar_t* previous) no
 cdef void _stoch(indicator_t* state, const bar_t* bar, double* windows, double* out) noexcept nogil:
     cdef double highest = extreme_in(&state.top, windows, bar.high, bar.index)
     cdef double lowest = extreme_in(&state.bottom, windows, bar.low, bar.index)
+    cdef double slow
     cdef double fast = 0.0
-    if not _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
+    if not is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
         fast = (bar.close - lowest) / (highest - lowest) * 100.0
     if bar.index < state.top.period - 1:
         return
     out[0] = roll(&state.ring, &state.total, windows, fast) / state.ring.period
     if bar.index < state.top.period + state.ring.period - 2:
         return
-    out[1] = roll(&state.ring_second, &state.total_second, windows, out[0]) / state.ring_second.period
+    slow = roll(&state.ring_second, &state.total_second, windows, out[0])
+    out[1] = slow / state.ring_second.period
 
 
 cdef double _willr(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
     cdef double highest = extreme_in(&state.top, windows, bar.high, bar.index)
     cdef double lowest = extreme_in(&state.bottom, windows, bar.low, bar.index)
-    if _is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
+    if is_flat(highest - lowest, fabs(highest) + fabs(lowest)):
         return 0.0
     return (highest - bar.close) / (highest - lowest) * -100.0
 
@@ -263,7 +246,7 @@ cdef double _willr(indicator_t* state, const bar_t* bar, double* windows) noexce
 cdef double _cci(indicator_t* state, const bar_t* bar, double* windows) noexcept nogil:
     """The mean absolute deviation has no incremental form: O(period)."""
     cdef const double* window = windows + state.ring.start
-    cdef double typical = _typical(bar)
+    cdef double typical = typical_price(bar)
     cdef double mean = 0.0
     cdef double spread = 0.0
     cdef int32_t k
@@ -274,7 +257,7 @@ cdef double _cci(indicator_t* state, const bar_t* bar, double* windows) noexcept
     for k in range(state.ring.period):
         spread += fabs(window[k] - mean)
     spread /= state.ring.period
-    if _is_flat(typical - mean, fabs(mean)) or _is_flat(spread, fabs(mean)):
+    if is_flat(typical - mean, fabs(mean)) or is_flat(spread, fabs(mean)):
         return 0.0
     return (typical - mean) / (0.015 * spread)
 
@@ -287,14 +270,15 @@ cdef double _obv(indicator_t* state, const bar_t* bar, const bar_t* previous) no
     return state.level
 
 
-cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous, double* windows) noexcept nogil:
-    cdef double typical = _typical(bar)
-    cdef double before = _typical(previous)
+cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous,
+                 double* windows) noexcept nogil:
+    cdef double typical = typical_price(bar)
+    cdef double before = typical_price(previous)
     cdef double flow, gain, loss
     if bar.index == 0:
         return NAN
     flow = typical * bar.volume
-    if _is_flat(typical - before, fabs(typical) + fabs(before)):
+    if is_flat(typical - before, fabs(typical) + fabs(before)):
         flow = 0.0
     gain = roll(&state.ring, &state.total, windows, flow if typical > before else 0.0)
     loss = roll(&state.ring_second, &state.total_second, windows, flow if typical < before else 0.0)
@@ -305,7 +289,8 @@ cdef double _mfi(indicator_t* state, const bar_t* bar, const bar_t* previous, do
     return 100.0 * (gain / (gain + loss))
 
 
-cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous, double* out) noexcept nogil:
+cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous,
+                   double* out) noexcept nogil:
     cdef double width = _atr(&state.second, bar, previous) * state.factor
     out[1] = smooth_in(&state.first, bar.close)
     out[0] = out[1] + width
@@ -315,9 +300,7 @@ cdef void _keltner(indicator_t* state, const bar_t* bar, const bar_t* previous, 
 cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, double* windows,
                 double* out) noexcept nogil:
     cdef double change
-    if state.kind == KIND_EMA:
-        out[0] = smooth_in(&state.first, bar.close)
-    elif state.kind == KIND_SMA:
+    if state.kind == KIND_SMA:
         out[0] = roll(&state.ring, &state.total, windows, bar.close) / state.ring.period
     elif state.kind == KIND_RSI:
         out[0] = _rsi(state, bar, previous)
@@ -359,7 +342,7 @@ cdef void _step(indicator_t* state, const bar_t* bar, const bar_t* previous, dou
     elif state.kind == KIND_LOWEST:
         out[0] = extreme_in(&state.bottom, windows, bar.low, bar.index)
     elif state.kind == KIND_TRUE_RANGE:
-        out[0] = _true_range(bar, previous)
+        out[0] = true_range(bar, previous)
     elif state.kind == KIND_WILLR:
         out[0] = _willr(state, bar, windows)
     elif state.kind == KIND_ZSCORE:
@@ -512,6 +495,11 @@ cdef class IndicatorSet:
         for k in range(self.indicator_count):
             state = &self.indicators[k]
             out = self.values + state.output
+            # The commonest kind first: a branch the processor foresees, not a jump by table. Its
+            # value is NaN by itself until it is seeded.
+            if state.kind == KIND_EMA:
+                out[0] = smooth_in(&state.first, close)
+                continue
             _step(state, bar, previous, self.windows, out)
             if cython.unlikely(bar.index < state.lookback):
                 for j in range(state.output_count):

@@ -5,7 +5,7 @@ Windows live in one block of doubles of the caller; every function is O(1) per i
 for the extremes.
 """
 
-from libc.math cimport NAN
+from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t, int64_t
 
 cdef struct total_t:        # compensated sum: the value is high + low
@@ -45,7 +45,8 @@ cdef inline int64_t set_ring(ring_t* ring, int32_t period, int64_t start) noexce
     return start + period
 
 
-cdef inline int64_t set_extreme(extreme_t* deque, int32_t period, double sign, int64_t start) noexcept nogil:
+cdef inline int64_t set_extreme(extreme_t* deque, int32_t period, double sign,
+                                int64_t start) noexcept nogil:
     deque.start = start
     deque.period = period
     deque.sign = sign
@@ -94,7 +95,8 @@ cdef inline double smooth_in(smooth_t* smooth, double x) noexcept nogil:
     return smooth.value
 
 
-cdef inline double extreme_in(extreme_t* deque, double* windows, double x, int64_t index) noexcept nogil:
+cdef inline double extreme_in(extreme_t* deque, double* windows, double x,
+                              int64_t index) noexcept nogil:
     """Return the extreme of the last `period` inputs, x included.
 
     The deque holds only inputs that a later one does not beat, so its head is the extreme; each
@@ -123,3 +125,8 @@ cdef inline double extreme_in(extreme_t* deque, double* windows, double x, int64
     stamps[last] = <double>index
     deque.size += 1
     return values[deque.head] * deque.sign
+
+
+cdef inline bint is_flat(double difference, double scale) noexcept nogil:
+    """Whether a difference is only rounding of its operands (TA-Lib 0.8, TA_IS_ZERO_SCALED)."""
+    return fabs(difference) <= 1e-14 * scale

@@ -1,13 +1,15 @@
 """Indicators the obvious way: each value from its whole window."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-Floats = np.ndarray
+Floats = Any  # float64 arrays; numpy's own annotations are too loose to carry through
 DAY_NS = 86_400 * 10**9
 
 
-def rolling(values: Floats, period: int, function) -> Floats:  # type: ignore[no-untyped-def]
+def rolling(values: Floats, period: int, function: Any) -> Floats:
     """Apply `function` to each full window; NaN before the first."""
     out = np.full(len(values), np.nan)
     if len(values) >= period:

@@ -11,8 +11,18 @@ from mmats._core.indicators import IndicatorSet
 COUNT = 5000
 TOLERANCE = 1e-9
 SCALES = {"btc": 60_000.0, "eurusd": 1.05, "shib": 1e-5}
-IN_PRICE_UNITS = {"sma", "ema", "wma", "atr", "macd", "donchian", "highest", "lowest", "mom",
-                  "true_range"}
+IN_PRICE_UNITS = {
+    "sma",
+    "ema",
+    "wma",
+    "atr",
+    "macd",
+    "donchian",
+    "highest",
+    "lowest",
+    "mom",
+    "true_range",
+}
 Floats = np.ndarray
 
 
@@ -57,8 +67,12 @@ CASES: dict[str, Callable[[Floats, Floats, Floats, Floats], object]] = {
     "adx:14": lambda h, lo, c, v: talib.ADX(h, lo, c, 14),
     "adx:2": lambda h, lo, c, v: talib.ADX(h, lo, c, 2),
     "dmi:14": lambda h, lo, c, v: (talib.PLUS_DI(h, lo, c, 14), talib.MINUS_DI(h, lo, c, 14)),
-    "stoch:14:3:3": lambda h, lo, c, v: talib.STOCH(h, lo, c, 14, 3, 0, 3, 0),
-    "stoch:5:1:4": lambda h, lo, c, v: talib.STOCH(h, lo, c, 5, 1, 0, 4, 0),
+    "stoch:14:3:3": lambda h, lo, c, v: talib.STOCH(
+        h, lo, c, fastk_period=14, slowk_period=3, slowd_period=3
+    ),
+    "stoch:5:1:4": lambda h, lo, c, v: talib.STOCH(
+        h, lo, c, fastk_period=5, slowk_period=1, slowd_period=4
+    ),
     "willr:14": lambda h, lo, c, v: talib.WILLR(h, lo, c, 14),
     "cci:20": lambda h, lo, c, v: talib.CCI(h, lo, c, 20),
     "mfi:14": lambda h, lo, c, v: talib.MFI(h, lo, c, v, 14),
@@ -90,7 +104,7 @@ def test_equals_talib(spec: str, scale: str) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_warm_up_is_one_more_than_the_nans_of_talib(scale: str) -> None:
-    bars, ts = make_bars(SCALES[scale], seed=8)
+    bars, _ = make_bars(SCALES[scale], seed=8)
     for spec in CASES:
         last_nan = max(int(np.isnan(column).sum()) for column in expected_of(spec, bars))
         assert IndicatorSet([spec]).warm_up == last_nan + 1, spec

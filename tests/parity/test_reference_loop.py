@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.bars import bar_events, bar_prices, ema_bars, quotes
+from benchmarks.bars import bar_events, bar_prices, bar_ticks, ema_bars, quotes
 from benchmarks.native import closes_loop, event_loop
+from benchmarks.ours import run_mmats
 from benchmarks.peers import backtesting_ema, backtrader_ema
 from benchmarks.reference import SIZE, WARM_UP_BARS, ema_cross
 
@@ -38,6 +39,7 @@ def test_bars_as_events_keep_their_values(bars: Any) -> None:
     assert (events["close_ticks"] == bars["close_ticks"]).all()
     assert (events["ts_event_ns"] == bars["ts_event_ns"]).all()
     assert (events["instrument"] == 3).all()
+    assert (bar_ticks(bar_prices(bars)) == bars).all()
 
 
 def test_quotes_never_cross() -> None:
@@ -86,6 +88,13 @@ def test_independent_engines_agree(engine: Any, bars: Any) -> None:
         outcome = engine.prepare(prices)()
     assert outcome.orders == expected.orders
     assert math.isclose(outcome.pnl, expected.pnl, abs_tol=0.005)
+
+
+def test_the_whole_pipeline_agrees_to_the_cent(bars: Any) -> None:
+    expected = ema_cross(bar_prices(bars)["close"].tolist())
+    orders, pnl, _ = run_mmats(bar_events(bars))
+    assert orders == expected.orders
+    assert math.isclose(pnl, expected.pnl, abs_tol=0.005)
 
 
 def test_an_empty_run_is_refused(bars: Any) -> None:

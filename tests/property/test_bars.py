@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from mmats._core.frames import BAR_DTYPE, TRADE_DTYPE
 from mmats._core.types import EventKind
 
 from mmats._core.bars import BarBuilder
-from mmats._core.frames import BAR_DTYPE, TRADE_DTYPE
 from tests.fakes.oracles_bars import WEEK_NS, bars_of_trades
 
 FIELDS = ["ts_event_ns", "open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume_lots"]
@@ -71,7 +71,7 @@ def test_bars_of_bars_are_the_bars_of_the_trades(
 
 @given(trade_lists())
 def test_a_bar_arrives_with_the_event_that_closed_it(
-    case: tuple[int, list[tuple[int, int, int]]]
+    case: tuple[int, list[tuple[int, int, int]]],
 ) -> None:
     interval_ns, trades = case
     bars = BarBuilder(interval_ns).aggregate(trade_array(trades))

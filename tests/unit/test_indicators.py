@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from mmats._core.frames import BAR_DTYPE
+
 from mmats._core.indicators import IndicatorError, IndicatorSet
 from tests.fakes import oracles_indicators as oracle
 
@@ -23,7 +23,9 @@ EVERY = [
 def make_bars(count: int, scale: float = 100.0, seed: int = 1) -> tuple[Floats, Floats]:
     """Return (bars (n, 5), close times) with bursts of price and volume and a flat stretch."""
     rng = np.random.default_rng(seed)
-    close = scale * np.exp(np.cumsum(rng.normal(0, 1e-3, count) * (1 + 50 * (rng.random(count) < 0.01))))
+    close = scale * np.exp(
+        np.cumsum(rng.normal(0, 1e-3, count) * (1 + 50 * (rng.random(count) < 0.01)))
+    )
     open_ = np.concatenate([[close[0]], close[:-1]])
     high = np.maximum(open_, close) * (1 + rng.random(count) * 1e-3)
     low = np.minimum(open_, close) * (1 - rng.random(count) * 1e-3)
@@ -64,8 +66,34 @@ def test_a_window_after_a_burst_is_as_exact_as_any_other() -> None:
     bars, ts = make_bars(400)
     bars[:, 3] = 60_000 + 1e-3 * np.sin(np.arange(400))
     bars[150, 3] = 6e9
-    got = IndicatorSet(["stddev:20"]).compute(bars, ts)[:, 0]
-    np.testing.assert_allclose(got, oracle.stddev(bars, 20), rtol=1e-9)
+    got = IndicatorSet(["stddev:20", "sma:20", "wma:20"]).compute(bars, ts)
+    np.testing.assert_allclose(got[:, 0], oracle.stddev(bars, 20), rtol=1e-9)
+    # A plain running sum would keep an error of about 1e-6 for good.
+    settled = slice(200, None)
+    np.testing.assert_allclose(got[settled, 1], oracle.sma(bars, 20)[settled], rtol=1e-14)
+    np.testing.assert_allclose(got[settled, 2], oracle.wma(bars, 20)[settled], rtol=1e-14)
+
+
+def test_a_bar_that_closes_at_midnight_belongs_to_the_day_that_ends() -> None:
+    midnight_ns = 20_000 * oracle.DAY_NS
+    indicators = IndicatorSet(["vwap"])
+    seen = []
+    for price, ts_ns in ((10.0, midnight_ns - 1), (20.0, midnight_ns), (40.0, midnight_ns + 1)):
+        indicators.update_bar(price, price, price, price, 1.0, ts_ns)
+        seen.append(indicators.value("vwap"))
+    assert seen == [10.0, 15.0, 40.0]
+
+
+def test_a_window_of_one_bar_is_that_bar() -> None:
+    bars, ts = make_bars(300)
+    _, high, low, close, _ = bars.T
+    wanted = {
+        "sma:1": close, "ema:1": close, "ewma:1": close, "wma:1": close, "highest:1": high,
+        "lowest:1": low, "stddev:1": 0 * close, "vwap:1": oracle.vwap(bars, 1),
+    }  # fmt: skip
+    out = IndicatorSet(list(wanted)).compute(bars, ts)
+    for k, (spec, column) in enumerate(wanted.items()):
+        np.testing.assert_allclose(out[:, k], column, rtol=1e-15, err_msg=spec)
 
 
 def test_a_flat_window_has_no_deviation_at_all() -> None:
@@ -91,7 +119,7 @@ def test_warm_up_is_the_first_bar_with_every_number() -> None:
     bars, ts = make_bars(200)
     for spec in EVERY:
         indicators = IndicatorSet([spec])
-        complete = ~np.isnan(indicators.compute(bars, ts)).any(axis=1)
+        complete = np.asarray(~np.isnan(indicators.compute(bars, ts)).any(axis=1))
         assert complete[indicators.warm_up - 1 :].all(), spec
         assert not complete[: indicators.warm_up - 1].any(), spec
     assert IndicatorSet(EVERY).warm_up == 34
@@ -113,7 +141,8 @@ def test_bar_by_bar_gives_the_same_bits_as_a_batch() -> None:
     batch = IndicatorSet(EVERY).compute(bars, ts)
     single = IndicatorSet(EVERY)
     for k in range(len(bars)):
-        single.update_bar(*bars[k], int(ts[k]))
+        open_, high, low, close, volume = bars[k].tolist()
+        single.update_bar(open_, high, low, close, volume, int(ts[k]))
         np.testing.assert_array_equal([single.value(name) for name in single.names], batch[k])
     assert single.bar_count == 300
 
