@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.feeds.catalog import Catalog
+from adapters.feeds.feed import CatalogFeed
 from mmats._core import EventFlag, EventKind
 from mmats.model.errors import DataError
 from mmats.model.instrument import Instrument
@@ -20,6 +21,7 @@ from mmats.ports.data_format import (
     VolumeUnit,
     columns_of,
 )
+from mmats.ports.feed import FeedOptions
 
 MINUTE_NS = 60_000_000_000
 START_NS = 1_698_796_800_000_000_000
@@ -318,3 +320,12 @@ def test_round_trip_of_events(
     assert events["ts_recv_ns"].tolist() == (ts + 5).tolist()
     for name, field in fields.items():
         assert events[field].tolist() == columns[name].tolist()
+
+
+def test_feed_replays_the_catalog(tmp_path: Path) -> None:
+    Catalog(tmp_path).write(bar_table([1, 2, 3, 4]))
+    feed = CatalogFeed(FeedOptions(path=tmp_path, interval_ns=MINUTE_NS))
+    (batch,) = feed.events(COIN, START_NS + MINUTE_NS, None)
+    assert batch["close_ticks"].tolist() == [2, 3, 4]
+    (stored,) = feed.describe()["files"]
+    assert (stored["symbol"], stored["rows"], stored["sources"]) == (COIN.id, 4, {"a.csv": "00"})
