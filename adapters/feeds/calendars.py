@@ -41,7 +41,9 @@ def expected_closes(
     start_ns: int, end_ns: int, interval_ns: int, calendar: str
 ) -> NDArray[np.int64]:
     """Close times of all bars from close `start_ns` to close `end_ns`, both inclusive."""
-    closes = np.arange(start_ns, end_ns + 1, interval_ns, dtype=np.int64)
+    # Not arange over the times themselves: it computes the number of steps in floating point.
+    count = (end_ns - start_ns) // interval_ns + 1
+    closes = start_ns + interval_ns * np.arange(count, dtype=np.int64)
     if calendar == "forex":
         return closes[in_forex_week(closes - interval_ns)]
     if calendar != "24/7":

@@ -48,10 +48,13 @@ class Catalog:
         ts = table.columns["ts_event_ns"]
         start, end = int(ts[0]), int(ts[-1])
         touched = [r for r in _files(folder) if r[0] <= end and r[1] >= start]
-        merged, identical, replaced = table, 0, 0
+        merged, identical, differing, dropped = table, 0, 0, 0
         for _, _, path in touched:
-            merged, same, changed = merge_tables(_read_table(path), merged, replace)
-            identical, replaced = identical + same, replaced + changed
+            step = merge_tables(_read_table(path), merged, replace)
+            merged = step.table
+            identical += step.identical_rows
+            differing += step.differing_rows
+            dropped += step.dropped_rows
         merged_ts = merged.columns["ts_event_ns"]
         name = f"{_stamp(int(merged_ts[0]))}-{_stamp(int(merged_ts[-1]))}.parquet"
         _write_atomically(merged, folder / name)
@@ -62,9 +65,9 @@ class Catalog:
             table.kind,
             table.symbol,
             table.interval_ns,
-            table.rows - identical - replaced,
+            table.rows - identical - differing,
             identical,
-            replaced,
+            differing + dropped,
             start,
             end,
         )

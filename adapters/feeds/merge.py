@@ -1,6 +1,7 @@
 """Merges overlapping imports: equal rows become one, different rows of one key are refused."""
 
 from dataclasses import replace as with_changes
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,26 @@ _ID_COLUMN = {
 }
 
 
-def merge_tables(
-    old: ImportedTable, new: ImportedTable, replace: bool
-) -> tuple[ImportedTable, int, int]:
-    """Return (union sorted by time, rows of `new` already there, rows of `old` overwritten).
+class Merged(NamedTuple):
+    """The union sorted by time, and what became of the rows."""
+
+    table: ImportedTable
+    identical_rows: int  # of the new table, already there
+    differing_rows: int  # of the new table, in place of a stored row with another content
+    dropped_rows: int  # of the old table, without a new row in their place
+
+
+def merge_tables(old: ImportedTable, new: ImportedTable, replace: bool) -> Merged:
+    """Merge an import into stored rows.
 
     Rows are the same where kind, time and identifier are; the n-th of several such rows is
-    compared with the n-th. DataError where one differs and `replace` is not set.
+    compared with the n-th. DataError where one differs and `replace` is not set. With it, the
+    imported rows win; and if all that is stored came from the same bytes, as when they are read
+    again in another zone, nothing old stays: rows at wrong times would else survive between.
     """
+    is_reread = set(old.sources.items()) <= set(new.sources.items())
+    if replace and is_reread and old.seed == new.seed:
+        return Merged(new, 0, 0, old.rows)
     _require_same_nature(old, new)
     price_scale = max(old.price_scale, new.price_scale)
     size_scale = max(old.size_scale, new.size_scale)
@@ -64,16 +77,16 @@ def merge_tables(
         sources={**old.sources, **new.sources},
     )
     changed = int(differs.sum())
-    return merged, len(first) - changed, changed
+    return Merged(merged, len(first) - changed, changed, 0)
 
 
 def _require_same_nature(old: ImportedTable, new: ImportedTable) -> None:
-    for what in ("volume_unit", "seed"):
+    for what in ("volume_unit", "seed", "zone", "stamp"):
         if getattr(old, what) != getattr(new, what):
             raise DataError(
-                f"{new.symbol}: stored rows have {what} {getattr(old, what)}, these have "
-                f"{getattr(new, what)}",
-                hint="use another catalog folder or another venue name",
+                f"{new.symbol}: stored rows of the same time have {what} {getattr(old, what)}, "
+                f"these have {getattr(new, what)}",
+                hint="import the same files again with --replace, or use another catalog",
             )
 
 

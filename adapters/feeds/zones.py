@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.feeds.interval import DAY_NS, HOUR_NS, MINUTE_NS
+from adapters.feeds.interval import DAY_NS, MINUTE_NS
 from mmats.model.errors import DataError
 
 NEW_YORK = "America/New_York"
 BROKER = "NY+7"
 """Server time of most MT5 brokers: New York plus 7 hours, so that a week has five daily bars."""
 
+_HALF_HOUR_NS = 30 * MINUTE_NS
 _HINT = "write an IANA name (Europe/Berlin), UTC, UTC-5, UTC+05:30 or NY+7"
 
 
@@ -71,9 +72,10 @@ def to_utc(
 
 def from_utc(utc_ns: NDArray[np.int64], zone: Zone) -> NDArray[np.int64]:
     """Convert UTC ns to wall-clock ns of the zone."""
-    hours, inverse = np.unique(utc_ns // HOUR_NS, return_inverse=True)
+    # Clocks change on whole or half hours of UTC.
+    halves, inverse = np.unique(utc_ns // _HALF_HOUR_NS, return_inverse=True)
     offsets = np.array(
-        [_utc_offset_ns(zone.base, int(hour) * HOUR_NS) for hour in hours], dtype=np.int64
+        [_utc_offset_ns(zone.base, int(half) * _HALF_HOUR_NS) for half in halves], dtype=np.int64
     )
     return utc_ns + offsets[inverse] + zone.shift_ns
 

@@ -31,9 +31,9 @@ class ImportResult:
     kind: DataKind
     symbol: str
     interval_ns: int
-    rows_new: int
-    rows_identical: int
-    rows_replaced: int
+    rows_new: int  # of the import, without a stored row of the same time and identifier
+    rows_identical: int  # of the import, stored already
+    rows_replaced: int  # stored rows that gave way to imported ones
     start_ns: int
     end_ns: int
 

@@ -118,7 +118,8 @@ def test_bitfinex_outages_are_in_the_gap_list() -> None:
     path = shared_data("bitfinex-m1", "bitfinex_BTCUSD_1m_2018.csv.gz")
     (table,) = Bitfinex().read([path], ImportOptions("BTCUSD.BITFINEX"))
     report = quality_report([table])
-    assert report.rows == 520_499
+    assert (report.rows, report.expected_rows) == (520_499, 365 * 1440)
+    assert report.unexpected_rows == 0
     # 1,440 bars a day in 2018 less those that are there, counted from the first to the last.
     assert report.missing_rows == (report.end_ns - report.start_ns) // MINUTE_NS + 1 - 520_499
     assert sum(gap.missing_rows for gap in report.gaps) == report.missing_rows

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.feeds.catalog import Catalog
+from adapters.feeds.feed import CatalogFeed
 from mmats._core import EventFlag, EventKind
 from mmats.model.errors import DataError
 from mmats.model.instrument import Instrument
@@ -20,6 +21,7 @@ from mmats.ports.data_format import (
     VolumeUnit,
     columns_of,
 )
+from mmats.ports.feed import FeedOptions
 
 MINUTE_NS = 60_000_000_000
 START_NS = 1_698_796_800_000_000_000
@@ -135,9 +137,30 @@ def test_conflict_needs_replace_and_changes_nothing(tmp_path: Path) -> None:
         catalog.write(bar_table([1, 5, 3, 4]))
     assert "--replace" in bad.value.hint
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
-    result = catalog.write(bar_table([1, 5, 3, 4]), replace=True)
+    result = catalog.write(bar_table([1, 5, 3, 4], sources={"b.csv": "11"}), replace=True)
     assert (result.rows_new, result.rows_identical, result.rows_replaced) == (1, 2, 1)
     assert closes_of(catalog) == [1, 5, 3, 4]
+
+
+@pytest.mark.parametrize("change", [{"zone": "UTC-5"}, {"stamp": "close"}])
+def test_other_zone_or_stamp_is_another_nature(tmp_path: Path, change: dict[str, str]) -> None:
+    catalog = Catalog(tmp_path)
+    catalog.write(bar_table([1, 2, 3]))
+    other = bar_table([1, 2, 3], **change)
+    with pytest.raises(DataError, match=f"have {next(iter(change))} "):
+        catalog.write(other)
+    foreign = replace(other, sources={"b.csv": "11"})
+    with pytest.raises(DataError, match="these have"):
+        catalog.write(foreign, replace=True)
+
+
+def test_same_files_in_another_zone_replace_all_of_the_first_import(tmp_path: Path) -> None:
+    """Rows at wrong times must not survive where the right import has a pause."""
+    catalog = Catalog(tmp_path)
+    catalog.write(bar_table([1, 2, 3, 4], zone="UTC-5"))
+    result = catalog.write(bar_table([7, 8], first=2), replace=True)
+    assert result.rows_replaced == 4
+    assert closes_of(catalog) == [7, 8]
 
 
 def test_made_up_data_never_mixes_with_imported(tmp_path: Path) -> None:
@@ -297,3 +320,12 @@ def test_round_trip_of_events(
     assert events["ts_recv_ns"].tolist() == (ts + 5).tolist()
     for name, field in fields.items():
         assert events[field].tolist() == columns[name].tolist()
+
+
+def test_feed_replays_the_catalog(tmp_path: Path) -> None:
+    Catalog(tmp_path).write(bar_table([1, 2, 3, 4]))
+    feed = CatalogFeed(FeedOptions(path=tmp_path, interval_ns=MINUTE_NS))
+    (batch,) = feed.events(COIN, START_NS + MINUTE_NS, None)
+    assert batch["close_ticks"].tolist() == [2, 3, 4]
+    (stored,) = feed.describe()["files"]
+    assert (stored["symbol"], stored["rows"], stored["sources"]) == (COIN.id, 4, {"a.csv": "00"})
