@@ -17,7 +17,7 @@ allow_short = false.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmats.model import Action, MarketData, Strategy, TradeResult, TradeSignal
+from mmats.model import Action, MarketData, Strategy, TradeSignal
 
 
 class MeanReversion(Strategy):
@@ -56,6 +56,3 @@ class MeanReversion(Strategy):
 
     def _leave(self, data: MarketData, action: Action) -> TradeSignal:
         return TradeSignal(action, data.symbol, reduce_only=True)
-
-    def on_signal_result(self, signal: TradeSignal, result: TradeResult) -> None:
-        """Nothing to remember: position and bands say it all."""

@@ -18,7 +18,7 @@ Parameters: length = 50 (bars), atr = 14 (bars), hold = 1, every = 24 (hours), s
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mmats.model import Action, MarketData, Strategy, TradeResult, TradeSignal
+from mmats.model import Action, MarketData, Strategy, TradeSignal
 
 HOUR_NS = 3600 * 10**9
 
@@ -86,6 +86,3 @@ class Rotation(Strategy):
             if symbol not in held
         ]
         return sells + buys
-
-    def on_signal_result(self, signal: TradeSignal, result: TradeResult) -> None:
-        """A denied purchase is tried again in the next period, if it is still among the best."""

@@ -16,7 +16,7 @@ Parameters: fast = 20, slow = 60 (bars), atr = 14 (bars), stop_atr = 3.0, allow_
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmats.model import Action, MarketData, Strategy, TradeResult, TradeSignal
+from mmats.model import Action, MarketData, Strategy, TradeSignal
 
 
 class Trend(Strategy):
@@ -56,6 +56,3 @@ class Trend(Strategy):
             stop_loss = data.close - distance if upward else data.close + distance
             signals.append(TradeSignal(action, data.symbol, stop_loss=stop_loss))
         return signals
-
-    def on_signal_result(self, signal: TradeSignal, result: TradeResult) -> None:
-        """A denied entry is not repeated: the next cross decides."""

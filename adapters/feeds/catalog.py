@@ -95,7 +95,7 @@ class Catalog:
         """Yield arrays of at most `rows` rows; DataError where the range holds none."""
         kind = DataKind(kind)
         folder = self._folder(kind, instrument.id, interval_ns)
-        first, last = _bounds(start_ns, end_ns)
+        first, last = range_bounds(kind, start_ns, end_ns)
         found = False
         for start, end, path in _files(folder):
             if end < first or start > last:
@@ -157,12 +157,14 @@ class Catalog:
         )
 
 
-def _bounds(start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
-    """First and last event time of a half-open range."""
+def range_bounds(kind: DataKind, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+    """First and last event time of a range, both inclusive; see DataCatalog."""
+    # A bar is stamped at its close, so the one that closes at the start lies before it.
+    late = 1 if kind is DataKind.BAR else 0
     limits = np.iinfo(np.int64)
     return (
-        int(limits.min) if start_ns is None else start_ns,
-        int(limits.max) if end_ns is None else end_ns - 1,
+        int(limits.min) if start_ns is None else start_ns + late,
+        int(limits.max) if end_ns is None else end_ns - 1 + late,
     )
 
 

@@ -13,6 +13,9 @@ from mmats.model.errors import DataError
 PRICE_SCALE_MAX = 12
 SIZE_SCALE_MAX = 8
 
+_TEXT_MAX = 25
+"""Sign, 19 digits of an int64 and a point, and some leading zeros; well below 38 digits."""
+
 _PLAIN = r"^-?[0-9]+(\.[0-9]*)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$"
 
@@ -111,11 +114,12 @@ def _cast(
 ) -> pa.Array:
     # The pattern comes first: the cast itself would also take forms such as "+1" or ".5".
     _require(texts, _PLAIN, column, where)
-    try:
-        return pc.cast(texts, pa.decimal128(38, scale))
-    except pa.ArrowInvalid:
-        index = int(pc.index(pc.binary_length(texts), pc.max(pc.binary_length(texts))).as_py())
-        raise _error(f"{texts[index]} is too large", column, where, index) from None
+    # Arrow's cast does not notice more digits than 128 bits hold.
+    lengths = pc.binary_length(texts)
+    if pc.max(lengths).as_py() > _TEXT_MAX:
+        index = int(pc.index(lengths, pc.max(lengths)).as_py())
+        raise _error(f"{str(texts[index])[:_TEXT_MAX]}... is too large", column, where, index)
+    return pc.cast(texts, pa.decimal128(38, scale))
 
 
 def _first(mask: pa.Array) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.feeds.catalog import Catalog
+from adapters.feeds.catalog import Catalog, range_bounds
 from adapters.feeds.synthetic import synthetic_tables
 from adapters.feeds.ticks import to_events
 from mmats.model.errors import DataError
@@ -70,8 +70,9 @@ class SyntheticFeed:
         options = self._options
         (table,) = synthetic_tables(options.seed, options.days, options.start_ns, [instrument.id])
         ts = table.columns["ts_event_ns"]
-        first = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
-        last = len(ts) if end_ns is None else int(np.searchsorted(ts, end_ns))
+        earliest, latest = range_bounds(DataKind.BAR, start_ns, end_ns)
+        first = int(np.searchsorted(ts, earliest, "left"))
+        last = int(np.searchsorted(ts, latest, "right"))
         for start in range(first, last, _BATCH_ROWS):
             stop = min(start + _BATCH_ROWS, last)
             part = {name: values[start:stop] for name, values in table.columns.items()}

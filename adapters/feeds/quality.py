@@ -140,9 +140,9 @@ def _outliers(columns: dict[str, Column], kind: DataKind, interval_ns: int) -> t
     if len(moving) < 3:
         return ()
     middle = float(np.median(moving))
-    deviation = 1.4826 * float(np.median(np.abs(moving - middle)))
-    if deviation == 0:
-        return ()
+    # Where most moves are one tick in one direction, their spread alone would be nothing.
+    typical = float(np.median(np.abs(moving)))
+    deviation = max(1.4826 * float(np.median(np.abs(moving - middle))), typical)
     distance: NDArray[np.float64] = np.abs(returns - middle) / deviation
     found = np.flatnonzero(usable & (distance > OUTLIER_DEVIATIONS))
     return tuple(Outlier(int(ts[k + 1]), float(returns[k]), float(distance[k])) for k in found)

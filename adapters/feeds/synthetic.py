@@ -30,7 +30,7 @@ _OMEGA = 1.0 - _ALPHA - _BETA
 _REGIME_MINUTES = 360.0
 # (chance, autocorrelation of returns, drift in standard deviations a minute)
 _REGIMES = ((0.35, 0.0, 0.0), (0.25, 0.06, 0.02), (0.25, 0.06, -0.02), (0.15, -0.12, 0.0))
-_JUMP_CHANCE, _JUMP_SIGMAS = 1.0 / (2 * 1440), 8.0
+_JUMP_CHANCE, _JUMP_SIGMAS = 1.0 / (2 * 1440), 6.0
 _OUTAGE_CHANCE, _OUTAGE_MINUTES = 1.0 / (20 * 1440), (15, 90)
 
 
@@ -50,8 +50,8 @@ class SyntheticSpec:
 
 
 SPECS: tuple[SyntheticSpec, ...] = (
-    SyntheticSpec("BTCUSDT.BINANCE", "24/7", 42_000.0, 2, 5, 6e-4, 18.0, VolumeUnit.BASE, 0),
-    SyntheticSpec("EURUSD.OANDA", "forex", 1.09, 5, 0, 1.1e-4, 60.0, VolumeUnit.COUNT, 11),
+    SyntheticSpec("BTCUSDT.BINANCE", "24/7", 42_000.0, 2, 5, 7e-4, 18.0, VolumeUnit.BASE, 0),
+    SyntheticSpec("EURUSD.OANDA", "forex", 1.09, 5, 0, 1.4e-4, 60.0, VolumeUnit.COUNT, 11),
 )
 
 
@@ -130,7 +130,7 @@ def _bars(spec: SyntheticSpec, open_ns: Column, generator: Generator) -> NDArray
     start = np.concatenate([[0.0], log_close[:-1]])
     opened = _ticks(spec.price_start * scale * np.exp(start + gaps))
     # The range of a random walk reaches beyond its ends by an exponential share of sigma.
-    reach = close * sigma * 0.45
+    reach = close * sigma * 0.25
     high = np.maximum(opened, close) + _floor(reach * generator.exponential(1.0, count))
     low = np.minimum(opened, close) - _floor(reach * generator.exponential(1.0, count))
     activity = np.exp(generator.normal(-0.18, 0.6, count)) * sigma / spec.volatility_minute
@@ -149,7 +149,8 @@ def _bars(spec: SyntheticSpec, open_ns: Column, generator: Generator) -> NDArray
 
 def _returns(count: int, scale: Floats, generator: Generator) -> tuple[Floats, Floats]:
     """Log returns, and the standard deviation each was drawn with."""
-    shocks = generator.standard_normal(count)
+    # Student's t with 5 degrees of freedom, scaled to unit variance: the fat tails of minutes.
+    shocks = generator.standard_t(5, count) * np.sqrt(3.0 / 5.0)
     jumps = generator.random(count) < _JUMP_CHANCE
     shocks[jumps] *= _JUMP_SIGMAS
     persistence, drift = _regimes(count, generator)
@@ -159,7 +160,7 @@ def _returns(count: int, scale: Floats, generator: Generator) -> tuple[Floats, F
     for k, (shock, phi, push) in enumerate(rows):
         sigma = variance**0.5
         # Jumps are news, not the start of an avalanche: they feed the variance only partly.
-        heat = min(shock * shock, 9.0) * variance
+        heat = min(shock * shock, 16.0) * variance
         last = phi * last + sigma * (shock + push)
         returns[k], sigmas[k] = last, sigma
         variance = min(_OMEGA + _ALPHA * heat + _BETA * variance, 25.0)

@@ -1,6 +1,7 @@
 # cython: language_level=3
 """What a strategy sees and says: market data in, signals out, results back."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int8_t, int32_t, int64_t
 
 from mmats._core.ledger cimport Ledger
@@ -48,10 +49,17 @@ cdef inline double price_of(const scale_t* scale, price_ticks_t ticks) noexcept 
 cdef inline double quantity_of(const scale_t* scale, lots_t lots) noexcept nogil:
     return <double>lots * scale.lot_num / scale.lot_den
 
+cdef enum:
+    KEY_CACHE_SIZE = 16       # a power of two
+
 cdef class Indicators:
     cdef dict slots
     cdef double* values
     cdef int count
+    cdef PyObject* cached_keys[KEY_CACHE_SIZE]   # names as a strategy writes them, owned
+    cdef int cached_slots[KEY_CACHE_SIZE]
+    # -- private --
+    cdef int _find(self, object name, int place) except -1
 
 cdef class MarketData:
     cdef readonly int64_t timestamp

@@ -8,6 +8,7 @@ toward the safe side, and nowhere else.
 cimport cython
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.math cimport NAN, ceil, fabs, floor, isfinite, rint
 from libc.stdint cimport int8_t, int64_t
 from libc.stdlib cimport free, malloc
@@ -67,15 +68,33 @@ cdef class Indicators:
             raise MemoryError("indicators: no memory")
         for k in range(self.count):
             self.values[k] = NAN
+        for k in range(KEY_CACHE_SIZE):
+            self.cached_keys[k] = NULL
 
     def __dealloc__(self):
+        cdef int k
+        for k in range(KEY_CACHE_SIZE):
+            Py_XDECREF(self.cached_keys[k])
         free(self.values)
 
     def __getitem__(self, name):
+        # A strategy asks with the same string object on every bar: its address finds the slot.
+        cdef PyObject* key = <PyObject*>name
+        cdef int place = (<size_t>key >> 4) & (KEY_CACHE_SIZE - 1)
+        if self.cached_keys[place] == key:
+            return self.values[self.cached_slots[place]]
+        return self.values[self._find(name, place)]
+
+    cdef int _find(self, object name, int place) except -1:
+        """Slot of a name, remembered by the address of the string that asked."""
         cdef PyObject* slot = PyDict_GetItem(self.slots, name)
         if slot == NULL:
             raise KeyError(f"{name!r} is not declared; declared are {', '.join(self.slots) or 'none'}")
-        return self.values[<int><object>slot]
+        Py_XDECREF(self.cached_keys[place])
+        Py_INCREF(name)
+        self.cached_keys[place] = <PyObject*>name
+        self.cached_slots[place] = <object>slot
+        return self.cached_slots[place]
 
     def __len__(self):
         return self.count

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
+from mmats._core.accounts cimport Accounts
 from mmats._core.costs cimport cost_model_t
 from mmats._core.types cimport (
     ORDER_LIMIT, ORDER_TAKE_PROFIT, SIDE_BUY, instrument_t, lots_t, money_t, order_t,
@@ -17,6 +18,7 @@ cdef enum:
     REPORTS_MAX = 16384         # a power of two
     REPORTS_ROOM = 64           # kept free for the reports of one step
     DAY_SECONDS = 86400
+    UNIT = 100000000            # money is in 1e-8 units
 
 cdef enum ActionKind:
     ACTION_SUBMIT = 1
@@ -115,6 +117,8 @@ cdef class OrderDesk(VenuePort):
     cdef market_t* markets
     cdef working_t* working               # [slot]
     cdef lots_t* positions                # [strategy * instrument_count + instrument]
+    cdef Accounts accounts                # for fees in a third asset; read only
+    cdef int has_accounts
     cdef int16_t* slot_lists
     cdef action_t* actions
     cdef int32_t free_action
@@ -129,6 +133,8 @@ cdef class OrderDesk(VenuePort):
     cdef int set_instrument(self, int index, const instrument_t* instrument,
                             const cost_model_t* cost) except -1
     cdef int set_fill_model(self, const fill_model_t* model) except -1
+    # Whose rates convert fees of FEE_THIRD and FEE_ACCOUNT; without it they are in quote currency.
+    cdef int set_ledger(self, Accounts ledger) except -1
     # Carry of a day's end, to be posted to the ledger; 1 = written to `out`, 0 = none.
     cdef int next_carry(self, carry_t* out) noexcept nogil
 
@@ -161,6 +167,8 @@ cdef class OrderDesk(VenuePort):
     cdef lots_t reducible(self, const market_t* market, const working_t* order) noexcept nogil
     cdef int charge(self, const market_t* market, int side, int liquidity, lots_t lots,
                     price_ticks_t price, report_t* out) noexcept nogil
+    cdef int convert_fee(self, const cost_model_t* cost, const instrument_t* spec, money_t fee,
+                         money_t* out) noexcept nogil
     cdef void add_slot(self, market_t* market, int slot) noexcept nogil
     cdef void remove_slot(self, market_t* market, int slot) noexcept nogil
     cdef void widen_bounds(self, market_t* market, const working_t* order) noexcept nogil

@@ -9,8 +9,10 @@ from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memmove, memset
 
+from mmats._core.accounts cimport Accounts
 from mmats._core.costs cimport (
-    FEE_BASE, FEE_RECEIVED, carry_of, cost_model_t, fee_of, in_base, notional_of,
+    FEE_ACCOUNT, FEE_BASE, FEE_RECEIVED, FEE_THIRD, carry_of, cost_model_t, fee_of, in_base,
+    notional_of,
 )
 from mmats._core.types cimport (
     FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP_LIMIT,
@@ -18,8 +20,8 @@ from mmats._core.types cimport (
     REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED, REPORT_UPDATED,
     SETTLE_MARGIN, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_GTD, VENUE_FULL, VENUE_NOTIONAL_MIN,
     VENUE_OK, VENUE_POST_ONLY_WOULD_TAKE, VENUE_PRICE, VENUE_QUANTITY, VENUE_REDUCE_ONLY,
-    VENUE_UNKNOWN_ORDER, EVENT_BAR, instrument_t, lots_t, money_t, order_t, price_ticks_t,
-    report_t, ts_ns_t,
+    VENUE_UNKNOWN_ORDER, EVENT_BAR, instrument_t, lots_t, mmats_muldiv_ceil, money_t, order_t,
+    price_ticks_t, report_t, ts_ns_t,
 )
 
 
@@ -103,6 +105,13 @@ cdef class OrderDesk(VenuePort):
         self.fill_model = model[0]
         self.random_state = model.seed
         self.is_instant = model.order_latency_ns == 0 and model.order_jitter_ns == 0
+        return 0
+
+    cdef int set_ledger(self, Accounts ledger) except -1:
+        if ledger is None:
+            raise TypeError("the venue's ledger must not be None")
+        self.accounts = ledger
+        self.has_accounts = 1
         return 0
 
     # -- hooks for the matching ----------------------------------------------------------------
@@ -473,7 +482,23 @@ cdef class OrderDesk(VenuePort):
         if cost.fee_asset == FEE_BASE or (cost.fee_asset == FEE_RECEIVED and side == SIDE_BUY):
             out.fee_currency = spec.base_currency
             return in_base(spec, fee, price, &out.fee)
+        if cost.fee_asset == FEE_THIRD or cost.fee_asset == FEE_ACCOUNT:
+            if self.has_accounts and self.convert_fee(cost, spec, fee, &out.fee) == 0:
+                out.fee_currency = cost.fee_currency
         return 0
+
+    cdef int convert_fee(self, const cost_model_t* cost, const instrument_t* spec, money_t fee,
+                         money_t* out) noexcept nogil:
+        """0 = written; otherwise a rate is not known and the fee stays in quote currency."""
+        cdef money_t amount, unit_value
+        if self.accounts.convert(fee, spec.quote_currency, 1, &amount) != 0:
+            return -1
+        if cost.fee_asset == FEE_ACCOUNT:
+            out[0] = amount
+            return 0
+        if self.accounts.convert(UNIT, cost.fee_currency, 0, &unit_value) != 0:
+            return -1
+        return mmats_muldiv_ceil(amount, UNIT, unit_value, out)
 
     # -- working orders ------------------------------------------------------------------------
 
@@ -509,7 +534,7 @@ cdef class OrderDesk(VenuePort):
         cdef int falls
         if work.expire_ns < market.expire_ns:
             market.expire_ns = work.expire_ns
-        if work.type == ORDER_MARKET or work.is_fresh or work.queue_lots < 0:
+        if work.type == ORDER_MARKET or work.is_fresh:
             market.attention += 1
             return
         if work.type == ORDER_TRAILING_STOP:
@@ -545,15 +570,14 @@ cdef class OrderDesk(VenuePort):
         cdef int days, strategy, k
         cdef lots_t lots
         cdef money_t amount
+        cdef price_ticks_t price = market.price if market.price > 0 else (market.bid + market.ask) // 2
         market.day_end_ns = day_end_after(market, now_ns)
-        if end_ns == 0 or spec.settlement != SETTLE_MARGIN or market.price <= 0:
+        if end_ns == 0 or spec.settlement != SETTLE_MARGIN or price <= 0:
             return
         days = <int>((market.day_end_ns - end_ns) // day_ns())
         for strategy in range(self.strategy_count):
             lots = self.positions[strategy * self.instrument_count + market.index]
-            if lots == 0 or carry_of(cost, spec, lots, market.price, days, &amount) != 0:
-                continue
-            if amount == 0:
+            if lots == 0 or carry_of(cost, spec, lots, price, days, &amount) != 0 or amount == 0:
                 continue
             k = 0
             while k < self.carry_count and not (self.carries[k].strategy == strategy
@@ -565,7 +589,7 @@ cdef class OrderDesk(VenuePort):
             self.carries[k].ts_ns = end_ns
             self.carries[k].amount += amount
             self.carries[k].lots = lots
-            self.carries[k].price_ticks = market.price
+            self.carries[k].price_ticks = price
             self.carries[k].strategy = strategy
             self.carries[k].instrument = market.index
 

@@ -1,10 +1,11 @@
 # cython: language_level=3
 """The simulated venue: orders meet market data under written fill conditions."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from mmats._core.costs cimport FeeAsset, SlippageModel, cost_model_t
-from mmats._core.desk cimport OrderDesk, carry_t, fill_model_t, market_t, queue_t, working_t
+from mmats._core.crossing cimport Crossing
+from mmats._core.desk cimport carry_t, fill_model_t, market_t
 from mmats._core.path cimport PathRule, path_t
 from mmats._core.types cimport event_t, lots_t, price_ticks_t, ts_ns_t
 
@@ -15,14 +16,12 @@ cdef enum Stage:
     STAGE_PATH = 3          # along a bar
     STAGE_CLOSE = 4         # actions that arrive with the bar's close
 
-cdef class SimulatedVenue(OrderDesk):
+cdef class SimulatedVenue(Crossing):
     cdef event_t event                    # what begin() was given
     cdef market_t* market                 # its market
     cdef path_t path
     cdef ts_ns_t open_ns                  # of the bar
     cdef int stage
-    cdef int64_t event_number
-    cdef lots_t taken_lots                # L2: of the present trade, by us
     cdef readonly int64_t cut_count       # events not matched to the end: too many reports unread
 
     # Bar handling is in steps so that reports can be answered in the middle of a bar's path:
@@ -32,21 +31,24 @@ cdef class SimulatedVenue(OrderDesk):
     cdef int step(self) noexcept nogil                           # 1 = reports may be waiting, call again; 0 = done
     cdef int has_reports(self) noexcept nogil
 
-    # The finest kind of data that fills this instrument's orders; 0 = learn it from the data.
+    # The kind of data that fills this instrument's orders; 0 = the finest seen so far.
     cdef int set_source(self, int instrument, int kind) except -1
     # When the instrument's day ends, ns after UTC midnight.
     cdef int set_day_end(self, int instrument, ts_ns_t offset_ns) except -1
+    # The feed of an L2 book broke: nothing fills on it until the next snapshot.
+    cdef int mark_stale(self, int instrument) except -1
 
-    cdef int _begin_bar(self, market_t* market, const event_t* event) noexcept nogil
+    cdef int _begin_bar(self, market_t* market, const event_t* bar) noexcept nogil
     cdef int _begin_tick(self, market_t* market, const event_t* event) noexcept nogil
     cdef int _wait_for(self, market_t* market, const event_t* event) noexcept nogil
     cdef int _learn_source(self, market_t* market, int kind) noexcept nogil
-    cdef void _absorb(self, market_t* market, const event_t* event) noexcept nogil
+    cdef int _absorb(self, market_t* market, const event_t* event) noexcept nogil
     cdef void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil
     cdef void _absorb_quote(self, market_t* market, const event_t* quote) noexcept nogil
     cdef void _absorb_trade(self, market_t* market, const event_t* trade) noexcept nogil
     cdef void _offer_volume(self, market_t* market, lots_t volume_lots, lots_t unlimited) noexcept nogil
     cdef void _set_offsets(self, market_t* market, price_ticks_t price) noexcept nogil
+    cdef void _read_bar(self, market_t* market, const event_t* bar) noexcept nogil
     cdef int _can_act(self, market_t* market) noexcept nogil
     cdef int _start_path(self, market_t* market) noexcept nogil
     cdef int _step_arrivals(self) noexcept nogil
@@ -56,12 +58,3 @@ cdef class SimulatedVenue(OrderDesk):
     cdef int _high_first(self, const market_t* market) noexcept nogil
     cdef int _is_live(self, const market_t* market) noexcept nogil
     cdef void _stand(self, market_t* market) noexcept nogil
-    cdef int64_t _distance(self, const market_t* market, const working_t* work) noexcept nogil
-    cdef int _nearest(self, const market_t* market, int64_t* distance) noexcept nogil
-    cdef void _follow(self, market_t* market) noexcept nogil
-    cdef void _act(self, market_t* market, int slot) noexcept nogil
-    cdef void _trigger(self, market_t* market, int slot) noexcept nogil
-    cdef void _take(self, market_t* market, int slot, price_ticks_t touch) noexcept nogil
-    cdef void _make(self, market_t* market, int slot) noexcept nogil
-    cdef lots_t _available(self, const market_t* market, int side, int is_maker) noexcept nogil
-    cdef void _use(self, market_t* market, int side, int is_maker, lots_t lots) noexcept nogil

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmats._core.accounts import Accounts
 from mmats._core.desk import OrderDesk
 
 ORDER_DEFAULTS: dict[str, int]
@@ -36,6 +37,12 @@ class SimulatedVenue(OrderDesk):
 
     def declare_day_end(self, instrument: int, offset_ns: int) -> None:
         """End this instrument's day `offset_ns` after UTC midnight."""
+
+    def declare_feed_broken(self, instrument: int) -> None:
+        """Fill nothing on this instrument's L2 book until its next snapshot."""
+
+    def use_ledger(self, ledger: Accounts) -> None:
+        """Convert fees of FEE_THIRD and FEE_ACCOUNT at the rates of this ledger."""
 
     def submit_order(self, now_ns: int, **fields: int) -> bool:
         """Send one order (fields of `order_t`); False = too much in flight, nothing was sent."""

@@ -9,21 +9,20 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 from libc.string cimport memset
 
-from mmats._core.costs cimport cost_model_t, slippage_at, spread_at
-from mmats._core.desk cimport (
-    OrderDesk, acts_on_fall, carry_t, fill_model_t, market_t, queue_t, working_t,
-)
+from mmats._core.costs cimport cost_model_t, spread_at
+from mmats._core.crossing cimport Crossing, has_path
+from mmats._core.depth cimport Depth
+from mmats._core.desk cimport carry_t, fill_model_t, market_t, queue_t, working_t
+from mmats._core.book cimport BOOK_STALE_RECONNECT
 from mmats._core.path cimport (
     LEG_COUNT, LEG_OPEN, PATH_HIGH_FIRST, PATH_LOW_FIRST, PATH_WORST, path_is_high_nearer,
-    path_move, path_order, path_seek, path_start, path_time_at, path_turn,
+    path_move, path_order, path_seek, path_start, path_t, path_time_at, path_turn,
 )
 from mmats._core.types cimport (
-    BAR_BID, BAR_MID, BAR_SPREAD, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE,
-    FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, LIQUIDITY_TAKER, ORDER_LIMIT, ORDER_MARKET,
-    ORDER_STOP_LIMIT, ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, REPORT_CANCELED, REPORT_TRIGGERED,
-    ROLE_ENTRY, ROLE_MANUAL, SIDE_BUY, TIF_FOK, TIF_IOC, VENUE_FOK_NOT_FILLED, VENUE_IOC_REST,
-    VENUE_OK, VENUE_POST_ONLY_WOULD_TAKE, VENUE_REDUCE_ONLY, event_t, instrument_t, lots_t,
-    mmats_muldiv_floor, order_t, price_ticks_t, report_t, ts_ns_t,
+    BAR_BID, BAR_SPREAD, DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER,
+    EVENT_TRADE, FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_MARKET, ORDER_TRAILING_STOP, ROLE_ENTRY,
+    ROLE_MANUAL, SIDE_BUY, TIF_FOK, TIF_IOC, event_t, instrument_t, lots_t, mmats_muldiv_floor,
+    order_t, price_ticks_t, report_t, ts_ns_t,
 )
 
 cdef enum:
@@ -41,13 +40,8 @@ cdef inline int fineness(int kind) noexcept nogil:
     return kind == EVENT_BAR
 
 
-cdef inline int has_path(const market_t* market) noexcept nogil:
-    """Bars and trades show one price; bid and ask come from a spread around it."""
-    return market.source == EVENT_BAR or market.source == EVENT_TRADE
-
-
 @cython.final
-cdef class SimulatedVenue(OrderDesk):
+cdef class SimulatedVenue(Crossing):
 
     # -- set up --------------------------------------------------------------------------------
 
@@ -65,6 +59,14 @@ cdef class SimulatedVenue(OrderDesk):
             raise IndexError(f"instrument {instrument} is not one of {self.instrument_count}")
         self.markets[instrument].day_offset_ns = offset_ns
         self.markets[instrument].day_end_ns = 0
+        return 0
+
+    cdef int mark_stale(self, int instrument) except -1:
+        if not 0 <= instrument < self.instrument_count:
+            raise IndexError(f"instrument {instrument} is not one of {self.instrument_count}")
+        (<Depth>self.depths[instrument]).book.mark_stale(BOOK_STALE_RECONNECT)
+        self.markets[instrument].bid = 0
+        self.markets[instrument].ask = 0
         return 0
 
     cdef int has_reports(self) noexcept nogil:
@@ -90,14 +92,14 @@ cdef class SimulatedVenue(OrderDesk):
         cdef ts_ns_t open_ns = event.ts_event_ns - interval_ns
         if interval_ns == 0 or open_ns < market.close_ns:
             open_ns = market.close_ns if market.close_ns > 0 else event.ts_event_ns
+            open_ns = min(open_ns, event.ts_event_ns)
         if open_ns >= market.day_end_ns:
             self.roll_day(market, open_ns)
         self.open_ns = open_ns
         if self._wait_for(market, event):
             return 1
         if market.count != 0:
-            market.basis = event.flags | self.instruments[market.index].bar_flags
-            market.spread = event.spread_ticks if event.flags & BAR_SPREAD else -1
+            self._read_bar(market, event)
             self._set_offsets(market, event.a)
             if (market.attention != 0 or market.expire_ns <= event.ts_event_ns
                     or event.c <= market.ask_low or event.b >= market.bid_high
@@ -114,8 +116,7 @@ cdef class SimulatedVenue(OrderDesk):
             self.roll_day(market, event.ts_event_ns)
         if self._wait_for(market, event):
             return 1
-        self._absorb(market, event)
-        if market.count == 0 or not self._can_act(market):
+        if not self._absorb(market, event) or market.count == 0 or not self._can_act(market):
             return 0
         self.event = event[0]
         self.market = market
@@ -146,24 +147,34 @@ cdef class SimulatedVenue(OrderDesk):
 
     # -- what the event says -------------------------------------------------------------------
 
-    cdef void _absorb(self, market_t* market, const event_t* event) noexcept nogil:
+    cdef int _absorb(self, market_t* market, const event_t* event) noexcept nogil:
+        """1 = orders may be matched now, 0 = the message goes on."""
         if event.ts_event_ns > market.time_ns:
             market.time_ns = event.ts_event_ns
+        if event.kind == EVENT_DELTA:
+            self.show_level(market, event, <Depth>self.depth_table[market.index])
+            return event.flags & DELTA_LAST
         if event.kind == EVENT_QUOTE:
             self._absorb_quote(market, event)
-        elif event.kind == EVENT_TRADE:
-            self._absorb_trade(market, event)
-        else:
+        elif event.kind == EVENT_BAR:
             self._absorb_bar(market, event)
+        elif market.source == EVENT_DELTA:
+            self.offer_trade(market, event)
+        else:
+            self._absorb_trade(market, event)
+        return 1
 
     cdef void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil:
-        market.basis = bar.flags | self.instruments[market.index].bar_flags
-        market.spread = bar.spread_ticks if bar.flags & BAR_SPREAD else -1
+        self._read_bar(market, bar)
         market.price = bar.d
         market.ahead = bar.d
         market.time_ns = bar.ts_event_ns
         market.close_ns = bar.ts_event_ns
         self._offer_volume(market, bar.e, INT64_MAX)
+
+    cdef void _read_bar(self, market_t* market, const event_t* bar) noexcept nogil:
+        market.basis = bar.flags | self.instruments[market.index].bar_flags
+        market.spread = bar.spread_ticks if bar.flags & BAR_SPREAD else -1
 
     cdef void _absorb_quote(self, market_t* market, const event_t* quote) noexcept nogil:
         if quote.a != market.bid or quote.c != market.bid_lots:
@@ -211,7 +222,8 @@ cdef class SimulatedVenue(OrderDesk):
         market.ask = market.price + market.ask_offset
 
     cdef int _can_act(self, market_t* market) noexcept nogil:
-        return (market.attention != 0 or market.expire_ns <= market.time_ns
+        return (market.attention != 0 or self.offer_event == self.event_number
+                or market.expire_ns <= market.time_ns
                 or market.ask <= market.ask_low or market.bid >= market.bid_high
                 or market.bid <= market.bid_low or market.ask >= market.ask_high
                 or (has_path(market) and (market.price <= market.ask_low
@@ -251,8 +263,7 @@ cdef class SimulatedVenue(OrderDesk):
             return 0
         if is_bar:
             return self._start_path(market)
-        self._absorb(market, &self.event)
-        self.stage = STAGE_MATCH
+        self.stage = STAGE_MATCH if self._absorb(market, &self.event) else STAGE_IDLE
         return 1
 
     cdef int _step_match(self) noexcept nogil:
@@ -262,17 +273,16 @@ cdef class SimulatedVenue(OrderDesk):
         self.now_ns = market.time_ns
         if market.expire_ns <= market.time_ns and self.expire_one(market, market.time_ns):
             return 1
-        slot = self._nearest(market, &distance)
+        slot = self.nearest(market, 0, 0, &distance)
         if slot >= 0:
-            self._act(market, slot)
+            self.act(market, slot)
             return 1
-        self._follow(market)
+        self.follow(market)
         self.stage = STAGE_IDLE
         return 0
 
     cdef int _start_path(self, market_t* market) noexcept nogil:
-        market.basis = self.event.flags | self.instruments[market.index].bar_flags
-        market.spread = self.event.spread_ticks if self.event.flags & BAR_SPREAD else -1
+        self._read_bar(market, &self.event)
         self._set_offsets(market, self.event.a)
         self._offer_volume(market, self.event.e, INT64_MAX)
         path_start(&self.path, &self.event, self.open_ns)
@@ -285,19 +295,22 @@ cdef class SimulatedVenue(OrderDesk):
         cdef market_t* market = self.market
         cdef path_t* path = &self.path
         cdef queue_t* queue = &self.queues[market.index]
-        cdef int64_t distance = 0
+        cdef int64_t distance = 0, reach
         cdef price_ticks_t target
         cdef ts_ns_t reached_ns, arrives_ns
         cdef int slot
         while path.leg < LEG_COUNT:
             if market.expire_ns <= path.time_ns and self.expire_one(market, path.time_ns):
                 return 1
-            slot = self._nearest(market, &distance)
+            reach = 0
+            if path.leg != LEG_OPEN:
+                reach = (path.prices[path.leg + 1] - path.price) * path.step
+            slot = self.nearest(market, reach, path.step, &distance)
             if slot >= 0 and distance <= 0:
-                self._act(market, slot)
+                self.act(market, slot)
                 return 1
             if path.leg == LEG_OPEN:
-                self._follow(market)
+                self.follow(market)
                 path_order(path, self._high_first(market))
                 continue
             target = path.prices[path.leg + 1]
@@ -357,81 +370,9 @@ cdef class SimulatedVenue(OrderDesk):
         market.time_ns = path.time_ns
         self.now_ns = path.time_ns
         if path.leg != LEG_OPEN:
-            self._follow(market)
+            self.follow(market)
 
-    # -- which order is next -------------------------------------------------------------------
-
-    cdef int64_t _distance(self, const market_t* market, const working_t* work) noexcept nogil:
-        """How far the price has to go until the order acts: <= 0 = it acts now, the smallest first;
-        INT64_MAX = not in this event."""
-        cdef int is_buy = work.side == SIDE_BUY
-        cdef int is_limit = work.type == ORDER_LIMIT
-        cdef price_ticks_t level = work.price_ticks if is_limit else work.trigger_ticks
-        cdef price_ticks_t price = market.ask if is_buy else market.bid
-        cdef int64_t strictly = work.type == ORDER_TAKE_PROFIT
-        if work.wait_event == self.event_number or price <= 0:
-            return INT64_MAX
-        if work.type == ORDER_MARKET or work.is_fresh:
-            return -INT64_MAX
-        if has_path(market):
-            price = market.price
-            if not is_limit or market.basis & (BAR_BID | BAR_MID):
-                price += market.ask_offset if is_buy else market.bid_offset
-            strictly |= is_limit
-        elif is_limit and market.source == EVENT_DELTA:
-            if work.avail_event == self.event_number and work.avail_lots > self.taken_lots:
-                return 0
-        if level == 0:
-            return INT64_MAX
-        if acts_on_fall(work):
-            return price - level + strictly
-        return level - price + strictly
-
-    cdef int _nearest(self, const market_t* market, int64_t* distance) noexcept nogil:
-        """The slot of the order that acts first, -1 = none on the rest of this leg."""
-        cdef int64_t nearest = 0, far
-        cdef int best = -1, k, falls
-        cdef const working_t* work
-        cdef path_t* path = &self.path
-        if self.stage == STAGE_PATH and path.leg != LEG_OPEN:
-            nearest = (path.prices[path.leg + 1] - path.price) * path.step
-        nearest += 1
-        for k in range(market.count):
-            work = &self.working[market.slots[k]]
-            far = self._distance(market, work)
-            if far >= nearest:
-                continue
-            if far > 0:
-                falls = acts_on_fall(work)
-                if falls != (path.step < 0):
-                    continue
-            nearest = far
-            best = market.slots[k]
-        distance[0] = nearest
-        return best
-
-    cdef void _follow(self, market_t* market) noexcept nogil:
-        """Raise the triggers of trailing stops to the present touch."""
-        cdef working_t* work
-        cdef price_ticks_t level
-        cdef int k
-        if market.trailing == 0 or market.bid <= 0 or market.ask <= 0:
-            return
-        for k in range(market.count):
-            work = &self.working[market.slots[k]]
-            if work.type != ORDER_TRAILING_STOP:
-                continue
-            if work.side == SIDE_BUY:
-                level = market.ask + work.trail_ticks
-                if work.trigger_ticks == 0 or level < work.trigger_ticks:
-                    work.trigger_ticks = level
-            else:
-                level = market.bid - work.trail_ticks
-                if level > work.trigger_ticks:
-                    work.trigger_ticks = level
-        self.refresh_bounds(market)
-
-    # -- an order acts -------------------------------------------------------------------------
+    # -- orders that arrive -------------------------------------------------------------------
 
     cdef int is_present(self, const market_t* market, ts_ns_t ts) noexcept nogil:
         if market.source > EVENT_BAR:
@@ -452,126 +393,17 @@ cdef class SimulatedVenue(OrderDesk):
         cdef working_t* work = &self.working[slot]
         cdef int is_live = self._is_live(market)
         work.is_fresh = 0
-        work.queue_lots = 0
+        work.queue_lots = -1
+        self.measure_queue(market, work, <Depth>self.depth_table[market.index])
         if work.type == ORDER_LIMIT:
             work.is_fresh = (work.tif == TIF_IOC or work.tif == TIF_FOK or market.bid <= 0
                              or market.ask <= 0
                              or self.would_take(market, work.side, work.price_ticks))
         elif work.type == ORDER_TRAILING_STOP and work.trigger_ticks == 0:
-            self._follow(market)
+            self.follow(market)
         self.refresh_bounds(market)
-        if is_live and self._distance(market, work) <= 0:
-            self._act(market, slot)
-
-    cdef void _act(self, market_t* market, int slot) noexcept nogil:
-        cdef working_t* work = &self.working[slot]
-        cdef int64_t order_id = work.order_id
-        if work.type == ORDER_MARKET:
-            self._take(market, slot, market.ask if work.side == SIDE_BUY else market.bid)
-            return
-        if work.type != ORDER_LIMIT:
-            self._trigger(market, slot)
-            return
-        if not work.is_fresh:
-            self._make(market, slot)
-            return
-        if self.would_take(market, work.side, work.price_ticks):
-            if work.flags & FLAG_POST_ONLY:
-                self.close_order(market, slot, REPORT_CANCELED, VENUE_POST_ONLY_WOULD_TAKE)
-                return
-            self._take(market, slot, market.ask if work.side == SIDE_BUY else market.bid)
-            if work.order_id != order_id:
-                return
-        if work.tif == TIF_FOK:
-            self.close_order(market, slot, REPORT_CANCELED, VENUE_FOK_NOT_FILLED)
-        elif work.tif == TIF_IOC:
-            self.close_order(market, slot, REPORT_CANCELED, VENUE_IOC_REST)
-        else:
-            work.is_fresh = 0
-            self.refresh_bounds(market)
-
-    cdef void _trigger(self, market_t* market, int slot) noexcept nogil:
-        cdef working_t* work = &self.working[slot]
-        cdef price_ticks_t touch = market.ask if work.side == SIDE_BUY else market.bid
-        self.report(market, work.order_id, REPORT_TRIGGERED, VENUE_OK, work.leaves_lots)
-        if work.type == ORDER_STOP_LIMIT:
-            work.type = ORDER_LIMIT
-            work.is_fresh = 1
-            self.refresh_bounds(market)
-            self._act(market, slot)
-            return
-        if work.type == ORDER_TAKE_PROFIT and has_path(market):
-            # The path says that the price went through, not how much better it could be had.
-            touch = work.trigger_ticks
-        work.type = ORDER_MARKET
-        self.refresh_bounds(market)
-        self._take(market, slot, touch)
-
-    cdef void _take(self, market_t* market, int slot, price_ticks_t touch) noexcept nogil:
-        """Trade against the opposite side at the touch plus slippage; the rest waits or ends."""
-        cdef working_t* work = &self.working[slot]
-        cdef int64_t order_id = work.order_id
-        cdef int side = work.side
-        cdef lots_t want = self.reducible(market, work)
-        cdef lots_t lots = self._available(market, side, 0)
-        cdef price_ticks_t price
-        if want > 0 and lots < want and work.tif == TIF_FOK:
-            self.close_order(market, slot, REPORT_CANCELED, VENUE_FOK_NOT_FILLED)
-            return
-        if lots > want:
-            lots = want
-        if lots > 0 or want == 0:
-            price = slippage_at(&self.costs[market.index], touch, lots, market.volume_lots)
-            price = touch + price if side == SIDE_BUY else touch - price
-            if work.type == ORDER_LIMIT:
-                if (price > work.price_ticks) == (side == SIDE_BUY):
-                    price = work.price_ticks
-            elif price < 1:
-                price = 1
-            lots = self.fill(market, slot, lots, price, LIQUIDITY_TAKER, touch)
-            self._use(market, side, 0, lots)
-        if work.order_id != order_id:
-            return
-        if work.tif == TIF_IOC:
-            self.close_order(market, slot, REPORT_CANCELED, VENUE_IOC_REST)
-        else:
-            work.wait_event = self.event_number
-
-    cdef void _make(self, market_t* market, int slot) noexcept nogil:
-        """A resting limit order is hit: it trades at its own price."""
-        cdef working_t* work = &self.working[slot]
-        cdef price_ticks_t price = work.price_ticks
-        cdef int64_t order_id = work.order_id
-        cdef int side = work.side
-        cdef lots_t lots = self._available(market, side, 1)
-        if lots > 0:
-            lots = self.fill(market, slot, min(lots, work.leaves_lots), price, LIQUIDITY_MAKER, price)
-            self._use(market, side, 1, lots)
-        if work.order_id == order_id:
-            work.wait_event = self.event_number
-
-    cdef lots_t _available(self, const market_t* market, int side, int is_maker) noexcept nogil:
-        cdef lots_t shown
-        if market.source == EVENT_QUOTE:
-            shown = market.ask_lots if side == SIDE_BUY else market.bid_lots
-            if shown == 0:
-                return INT64_MAX
-            return shown - (market.ask_used if side == SIDE_BUY else market.bid_used)
-        if (market.source == EVENT_TRADE and not is_maker
-                and self.costs[market.index].volume_share_ppm == 0):
-            return INT64_MAX
-        return market.pool_lots
-
-    cdef void _use(self, market_t* market, int side, int is_maker, lots_t lots) noexcept nogil:
-        if market.source == EVENT_QUOTE:
-            if side == SIDE_BUY:
-                market.ask_used += lots
-            else:
-                market.bid_used += lots
-        elif market.pool_lots != INT64_MAX and (
-                is_maker or market.source == EVENT_BAR
-                or self.costs[market.index].volume_share_ppm != 0):
-            market.pool_lots -= lots
+        if is_live and self.distance(market, work) <= 0:
+            self.act(market, slot)
 
     # -- Python face ---------------------------------------------------------------------------
 
@@ -591,6 +423,12 @@ cdef class SimulatedVenue(OrderDesk):
 
     def declare_source(self, int instrument, int kind):
         self.set_source(instrument, kind)
+
+    def use_ledger(self, ledger):
+        self.set_ledger(ledger)
+
+    def declare_feed_broken(self, int instrument):
+        self.mark_stale(instrument)
 
     def declare_day_end(self, int instrument, int64_t offset_ns):
         self.set_day_end(instrument, offset_ns)

@@ -1,6 +1,7 @@
 # cython: language_level=3
 """Event in, actions out: the one object that every mode runs."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from mmats._core.bars cimport BarBuilder
@@ -95,3 +96,5 @@ cdef class Pipeline:
     cdef int _sample_cells(self) except -1
     # -- private --
     cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal)
+    # -- private --
+    cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1

@@ -8,14 +8,15 @@ ports it is given makes it a backtest, paper, advisory or operator run.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_REFCNT
+from cpython.ref cimport Py_DECREF, Py_REFCNT
 from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 cdef extern from "Python.h":
-    object PyObject_CallOneArg(object callable, object argument)
+    # NULL = raised. Declared raw so that the common case pays for no try block.
+    PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
 
 import traceback
 
@@ -55,6 +56,19 @@ cdef tuple PROBLEM_TEXTS = (
     "", "size is not a finite number above 0", "a price is not a finite number above 0",
     "a size or price is too large for an order",
 )
+
+
+cdef object _owned(PyObject* answer):
+    """The result of a raw call as an object of ours, or the exception it raised."""
+    if answer == NULL:
+        _raise_pending()
+    result = <object>answer
+    Py_DECREF(result)
+    return result
+
+
+cdef int _raise_pending() except -1:
+    return -1
 
 
 class StrategyStopped(Exception):
@@ -359,12 +373,18 @@ cdef class Pipeline:
         return data
 
     cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:
-        cdef object answer
+        cdef PyObject* answer = PyObject_CallOneArg(
+            <PyObject*>slot.on_market_data, <PyObject*>data)
+        if answer == <PyObject*>None:
+            Py_DECREF(None)
+            return 0
+        return self._answered(slot, answer)
+
+    cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1:
+        """Act on signals; an error of the strategy, raised or answered, disables it."""
         try:
-            answer = PyObject_CallOneArg(slot.on_market_data, data)
-            if answer is None:
-                return 0
-            self._take_answer(slot, answer)
+            signals = _owned(answer)
+            self._take_answer(slot, signals)
         except (PipelineFault, StrategyStopped):
             raise
         except Exception as error:

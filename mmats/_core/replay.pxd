@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline
+from mmats._core.pipeline cimport Pipeline, Samples
 from mmats._core.types cimport event_t, ts_ns_t
 
 cdef class Source:
@@ -16,7 +16,11 @@ cdef class Source:
     cdef int instrument
     cdef ts_ns_t last_ns
     cdef uint64_t data_hash
+    cdef Samples marks              # ts_ns and price ticks, the last of each hour
+    cdef ts_ns_t hour_end_ns
     cdef bint refill(self) except -1
+    cdef int _check_rows(self) except -1
+    cdef ts_ns_t _keep_mark(self, const event_t* row, ts_ns_t hour_end_ns) except -1
 
 cdef class DelayLine:
     cdef event_t* rows

@@ -7,11 +7,14 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 
+import numpy as np
+
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline
-from mmats._core.types cimport event_t, ts_ns_t
+from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, event_t, ts_ns_t
 
 cdef int64_t PROGRESS_EVERY = 65536
+cdef ts_ns_t HOUR_NS = 3_600_000_000_000LL
 
 
 cdef uint64_t _hash_rows(uint64_t state, const event_t* rows, int64_t count) noexcept nogil:
@@ -43,11 +46,12 @@ cdef class Source:
         self.chunks = iter(chunks)
         self.last_ns = -INT64_MAX
         self.count = self.position = 0
+        self.marks = Samples(2)
+        self.hour_end_ns = 0
 
     cdef bint refill(self) except -1:
         """Load the next chunk; 0 = the source is used up."""
         cdef const unsigned char[::1] view
-        cdef int64_t k
         while True:
             array = next(self.chunks, None)
             if array is None:
@@ -63,17 +67,44 @@ cdef class Source:
         self.rows = <const event_t*>&view[0]
         self.count = len(array)
         self.position = 0
-        for k in range(self.count):
-            if self.rows[k].ts_event_ns < self.last_ns:
-                raise OutOfOrder(
-                    f"event {k} of a chunk of instrument {self.instrument} is at "
-                    f"{self.rows[k].ts_event_ns} ns, after one at {self.last_ns} ns")
-            if self.rows[k].instrument != <unsigned int>self.instrument:
-                raise ValueError(f"event {k} belongs to instrument {self.rows[k].instrument}, "
-                                 f"not to {self.instrument}")
-            self.last_ns = self.rows[k].ts_event_ns
+        self._check_rows()
         self.data_hash = _hash_rows(self.data_hash, self.rows, self.count)
         return 1
+
+    cdef int _check_rows(self) except -1:
+        """Times must not go back; keeps the last price of each hour for charts on the way."""
+        cdef const event_t* row = self.rows
+        cdef ts_ns_t last_ns = self.last_ns
+        cdef ts_ns_t hour_end_ns = self.hour_end_ns
+        cdef unsigned int instrument = self.instrument
+        cdef int64_t k
+        for k in range(self.count):
+            if row.ts_event_ns < last_ns:
+                raise OutOfOrder(f"event {k} of a chunk of instrument {instrument} is at "
+                                 f"{row.ts_event_ns} ns, after one at {last_ns} ns")
+            if row.instrument != instrument:
+                raise ValueError(
+                    f"event {k} belongs to instrument {row.instrument}, not to {instrument}")
+            last_ns = row.ts_event_ns
+            if last_ns > hour_end_ns:
+                hour_end_ns = self._keep_mark(row, hour_end_ns)
+            row += 1
+        self.last_ns = last_ns
+        self.hour_end_ns = hour_end_ns
+        return 0
+
+    cdef ts_ns_t _keep_mark(self, const event_t* row, ts_ns_t hour_end_ns) except -1:
+        """Keep the first price after an hour's end; returns the end of the hour it lies in."""
+        cdef int64_t* mark
+        cdef int64_t price = row.a
+        if row.kind == EVENT_DELTA:
+            return INT64_MAX
+        if row.kind == EVENT_BAR:
+            price = row.d
+        mark = self.marks.add()
+        mark[0] = row.ts_event_ns
+        mark[1] = price
+        return (row.ts_event_ns // HOUR_NS + 1) * HOUR_NS
 
 
 @cython.final
@@ -149,6 +180,13 @@ cdef class Replay:
             out = (out ^ (<Source>source).data_hash) * 0x9e3779b97f4a7c15U
         return out
 
+    def marks(self, int instrument):
+        """Hourly prices of an instrument, int64, shape (n, 2): ts_ns, ticks."""
+        for source in self.sources:
+            if (<Source>source).instrument == instrument and (<Source>source).marks.count:
+                return (<Source>source).marks.to_array()
+        return np.empty((0, 2), dtype=np.int64)
+
     def run(self, progress=None):
         """Replay everything. `progress(events, ts_ns)` is called now and then."""
         cdef Source source
@@ -170,7 +208,7 @@ cdef class Replay:
             else:
                 self._at_venue(event)
                 self.pipeline.on_event(event)
-                if self.venue.has_reports():
+                if self.venue.report_count != 0:
                     self.pipeline.drain(event.ts_event_ns)
             source.position += 1
             if source.position == source.count and not source.refill():
@@ -197,11 +235,11 @@ cdef class Replay:
 
     cdef int _at_venue(self, const event_t* event) except -1:
         """The venue sees the event; the pipeline answers reports in the middle of a bar's path."""
-        if self.venue.has_reports():
+        if self.venue.report_count != 0:
             self.pipeline.drain(event.ts_event_ns)
         if self.venue.begin(event):
             while self.venue.step():
-                if self.venue.has_reports():
+                if self.venue.report_count != 0:
                     self.pipeline.drain(event.ts_event_ns)
         return 0
 
@@ -213,9 +251,9 @@ cdef class Replay:
             event = line.rows[line.tail]
             line.tail += 1
             self.venue.advance(event.ts_recv_ns)
-            if self.venue.has_reports():
+            if self.venue.report_count != 0:
                 self.pipeline.drain(event.ts_recv_ns)
             self.pipeline.on_event(&event)
-            if self.venue.has_reports():
+            if self.venue.report_count != 0:
                 self.pipeline.drain(event.ts_recv_ns)
         return 0

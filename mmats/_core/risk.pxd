@@ -109,6 +109,7 @@ cdef class RiskGate:
     cdef scope_t account_scope        # of equity
     cdef scope_t* market_scopes       # of profit and loss
     cdef scope_t* strategy_scopes
+    cdef bint watches_strategies      # a strategy's drawdown is limited: follow its peak
     cdef ts_ns_t day_end_ns
     cdef int64_t fee_ppm              # worst fee, part of what a purchase reserves
     cdef int64_t market_buffer_ppm    # a market order may fill this much beyond the mark

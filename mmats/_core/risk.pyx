@@ -138,7 +138,7 @@ cdef class RiskGate:
     def set_limits(self, str level not None, int index=0, **limits):
         """Set limits of one scope by field name of `limits_t`; the others stay as they are."""
         cdef limits_t* scope = self._scope_limits(level, index)
-        fields = scope[0]
+        cdef dict fields = scope[0]
         unknown = set(limits) - set(fields)
         if unknown:
             raise ValueError(f"no such limit: {', '.join(sorted(unknown))}")
@@ -147,6 +147,8 @@ cdef class RiskGate:
             raise ValueError(f"messages_max must be 1 to {RATE_WINDOW_MAX} per window")
         fields.update(limits)
         scope[0] = fields
+        if level == "strategy" and scope.drawdown_max != INT64_MAX:
+            self.watches_strategies = True
 
     def limits(self, str level not None, int index=0):
         """Return the limits of one scope as a dict."""
@@ -238,7 +240,7 @@ cdef class RiskGate:
                 self.account_scope.peak = equity
                 self.initial_equity = equity
             self._observe_scopes(1)
-        elif self.ledger.strategy_count > 0:
+        elif self.watches_strategies:
             self._observe_scopes(0)
         if equity > self.account_scope.peak:
             self.account_scope.peak = equity

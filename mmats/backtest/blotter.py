@@ -1,6 +1,7 @@
 """Orders, executions and denials of a run as data frames, read from its records."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,29 @@ from mmats._core.types import (
 from mmats.backtest.result import Int64Array, RecordArray, RunResult
 from mmats.model.instrument import MONEY_SCALE
 
-ORDER_KINDS = tuple(
-    int(kind)
-    for kind in (
-        RecordKind.RECORD_SUBMITTED, RecordKind.RECORD_ACCEPTED, RecordKind.RECORD_TRIGGERED,
-        RecordKind.RECORD_FILLED, RecordKind.RECORD_CANCELED, RecordKind.RECORD_EXPIRED,
-        RecordKind.RECORD_REJECTED, RecordKind.RECORD_UPDATED, RecordKind.RECORD_CANCEL_SENT,
-        RecordKind.RECORD_LATE_FILL,
-    )
+IS_ORDER_KIND = np.zeros(128, dtype=np.bool_)
+IS_ORDER_KIND[
+    [
+        int(kind)
+        for kind in (
+            RecordKind.RECORD_SUBMITTED,
+            RecordKind.RECORD_ACCEPTED,
+            RecordKind.RECORD_TRIGGERED,
+            RecordKind.RECORD_FILLED,
+            RecordKind.RECORD_CANCELED,
+            RecordKind.RECORD_EXPIRED,
+            RecordKind.RECORD_REJECTED,
+            RecordKind.RECORD_UPDATED,
+            RecordKind.RECORD_CANCEL_SENT,
+            RecordKind.RECORD_LATE_FILL,
+        )
+    ]
+] = True
+"""By record kind: whether it belongs to the life of an order that left."""
+
+ORDER_FIELDS = (
+    "order_id", "signal_id", "ts_ns", "strategy", "instrument", "side", "order_type", "role",
+    "tif", "flags", "lots", "price_ticks", "trigger_ticks",
 )  # fmt: skip
 
 
@@ -48,24 +64,78 @@ def utc(ts_ns: Int64Array) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(ts_ns, utc=True, unit="ns"))
 
 
-def order_counts(result: RunResult, orders: pd.DataFrame) -> dict[str, int]:
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """How each submitted order ended, as columns in order of submission."""
+
+    record: Int64Array
+    """Index of its SUBMITTED record."""
+    state: Int64Array
+    reason: Int64Array
+    updated_ns: Int64Array
+    lots: Int64Array
+    """Executed, as are the following."""
+    ticklots: Int64Array
+    commission: Int64Array
+    realized: Int64Array
+
+
+def order_outcomes(result: RunResult) -> Outcomes:
+    """Follow every order that left through its records."""
+    records, fills = result.records, result.fills
+    submitted = np.flatnonzero(records["kind"] == RecordKind.RECORD_SUBMITTED)
+    # An id of the pipeline is used once; the first SUBMITTED counts.
+    ids, first = np.unique(records["order_id"][submitted], return_index=True)
+    index = submitted[first]
+
+    telling = np.flatnonzero(IS_ORDER_KIND[records["kind"]] & (records["state"] != 0))
+    known, at = _find(ids, records["order_id"][telling])
+    telling = telling[known]
+    last = index.copy()
+    # Of equal indices the last assignment stays, so records in order leave the last one.
+    last[at] = telling
+
+    known, at = _find(ids, fills["order_id"])
+    lots = fills["lots"]
+    parts = (lots, lots * fills["price_ticks"], fills["fee"], fills["realized"])
+    totals = [np.zeros(len(ids), np.int64) for _ in parts]
+    for total, part in zip(totals, parts, strict=True):
+        np.add.at(total, at, part[known])
+
+    columns = (index, records["state"][last], records["reason"][last])
+    by_submission = np.argsort(index)
+    return Outcomes(
+        *(column[by_submission] for column in (*columns, records["ts_ns"][last], *totals))
+    )
+
+
+def _find(ids: Int64Array, wanted: Int64Array) -> tuple[NDArray[np.bool_], Int64Array]:
+    """Which of `wanted` are among the sorted `ids`, and where those are."""
+    if not len(ids):
+        return np.zeros(len(wanted), np.bool_), np.empty(0, np.int64)
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    known = ids[at] == wanted
+    return known, at[known]
+
+
+def order_counts(result: RunResult, outcomes: Outcomes) -> dict[str, int]:
     """Return how many signals, denials and orders there were, and how the orders ended.
 
     Every submitted order is in exactly one of filled, partially_filled (some, not all, whatever
     ended it), canceled, expired, rejected (nothing executed) and open (still working, untouched).
     """
     kinds = result.records["kind"]
-    partial = (orders["filled_quantity"] > 0) & (orders["state"] != "FILLED")
-    ended = orders["state"][~partial].value_counts()
+    partial = (outcomes.lots > 0) & (outcomes.state != OrderState.STATE_FILLED)
+    ended = outcomes.state[~partial]
     counts = {
         "signals": int((kinds == RecordKind.RECORD_SIGNAL).sum()),
         "denied": int((kinds == RecordKind.RECORD_DENIED).sum()),
-        "submitted": len(orders),
-        "filled": int(ended.get("FILLED", 0)),
+        "submitted": len(outcomes.state),
+        "filled": int((ended == OrderState.STATE_FILLED).sum()),
         "partially_filled": int(partial.sum()),
-        "canceled": int(ended.get("CANCELED", 0)),
-        "rejected": int(ended.get("REJECTED", 0)),
-        "expired": int(ended.get("EXPIRED", 0)),
+        "canceled": int((ended == OrderState.STATE_CANCELED).sum()),
+        "rejected": int((ended == OrderState.STATE_REJECTED).sum()),
+        "expired": int((ended == OrderState.STATE_EXPIRED).sum()),
     }
     counts["open"] = counts["submitted"] - sum(
         counts[end] for end in ("filled", "partially_filled", "canceled", "rejected", "expired")
@@ -86,34 +156,23 @@ def reason_name(result: RunResult, code: int) -> str:
     return result.reasons.get(code, f"REASON_{code}")
 
 
-def orders_frame(result: RunResult) -> pd.DataFrame:
+def orders_frame(result: RunResult, outcomes: Outcomes) -> pd.DataFrame:
     """Return every order that left, in order of submission, with how it ended.
 
     Quantity and prices are as submitted, in decimals; `avg_fill_price` is NaN and `reason` empty
     where there is none; `commission` and `realized_pnl` are in account currency.
     """
-    records = result.records
-    submitted = records[records["kind"] == RecordKind.RECORD_SUBMITTED]
-    # An id of the pipeline is used once; the first SUBMITTED counts.
-    ids, first = np.unique(submitted["order_id"], return_index=True)
-    life = records[np.isin(records["kind"], ORDER_KINDS) & np.isin(records["order_id"], ids)]
-    state, reason, updated = _last_of_each(life, ids, submitted[first])
-    totals = _executed(result.fills, ids)
-
-    back = np.argsort(first, kind="stable")
-    rows = submitted[first][back]
-    lots, ticklots, commission, realized = (total[back] for total in totals)
-    state, reason, updated = state[back], reason[back], updated[back]
+    rows = {name: result.records[name][outcomes.record] for name in ORDER_FIELDS}
     tick_size, lot_size = result.increments
     ticks, which = tick_size[rows["instrument"]], rows["instrument"]
-    average = np.full(len(rows), np.nan)
-    np.divide(ticklots, lots, out=average, where=lots > 0)
+    average = np.full(len(which), np.nan)
+    np.divide(outcomes.ticklots, outcomes.lots, out=average, where=outcomes.lots > 0)
     return pd.DataFrame(
         {
             "order_id": rows["order_id"],
             "signal_id": rows["signal_id"],
             "submitted": utc(rows["ts_ns"]),
-            "updated": utc(updated),
+            "updated": utc(outcomes.updated_ns),
             **who(result, rows),
             "side": look_up(SIDES, rows["side"]),
             "type": look_up(TYPES, rows["order_type"]),
@@ -122,42 +181,16 @@ def orders_frame(result: RunResult) -> pd.DataFrame:
             "post_only": (rows["flags"] & OrderFlag.FLAG_POST_ONLY) != 0,
             "reduce_only": (rows["flags"] & OrderFlag.FLAG_REDUCE_ONLY) != 0,
             "quantity": rows["lots"] * lot_size[which],
-            "filled_quantity": lots * lot_size[which],
+            "filled_quantity": outcomes.lots * lot_size[which],
             "limit_price": _price(rows["price_ticks"]) * ticks,
             "trigger_price": _price(rows["trigger_ticks"]) * ticks,
             "avg_fill_price": average * ticks,
-            "state": look_up(STATES, state),
-            "reason": look_up(VENUE_REASONS | {0: ""}, reason),
-            "commission": commission / MONEY_SCALE,
-            "realized_pnl": realized / MONEY_SCALE,
+            "state": look_up(STATES, outcomes.state),
+            "reason": look_up(VENUE_REASONS | {0: ""}, outcomes.reason),
+            "commission": outcomes.commission / MONEY_SCALE,
+            "realized_pnl": outcomes.realized / MONEY_SCALE,
         }
     )
-
-
-def _last_of_each(
-    life: RecordArray, ids: Int64Array, submitted: RecordArray
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """State, venue reason and time of the last record of each order that tells its state."""
-    state = submitted["state"].astype(np.int64)
-    reason = np.zeros(len(ids), np.int64)
-    updated = submitted["ts_ns"].astype(np.int64)
-    telling = life[life["state"] != 0]
-    # Of equal indices the last assignment stays, so records in order leave the last state.
-    at = np.searchsorted(ids, telling["order_id"])
-    state[at], updated[at] = telling["state"], telling["ts_ns"]
-    reason[at] = np.where(telling["kind"] == RecordKind.RECORD_SUBMITTED, 0, telling["reason"])
-    return state, reason, updated
-
-
-def _executed(fills: RecordArray, ids: Int64Array) -> tuple[Int64Array, ...]:
-    """Lots, ticks * lots, commission and realised result executed by each order, in units."""
-    known = fills[np.isin(fills["order_id"], ids)]
-    at = np.searchsorted(ids, known["order_id"])
-    parts = (known["lots"], known["lots"] * known["price_ticks"], known["fee"], known["realized"])
-    totals = tuple(np.zeros(len(ids), np.int64) for _ in parts)
-    for total, part in zip(totals, parts, strict=True):
-        np.add.at(total, at, part)
-    return totals
 
 
 def fills_frame(result: RunResult) -> pd.DataFrame:
@@ -206,7 +239,7 @@ def denials_frame(result: RunResult) -> pd.DataFrame:
     )
 
 
-def who(result: RunResult, rows: RecordArray) -> dict[str, pd.Series]:
+def who(result: RunResult, rows: RecordArray | Mapping[str, Int64Array]) -> dict[str, pd.Series]:
     """Strategy, symbol and market of each row, as columns."""
     markets = [instrument.market for instrument in result.instruments]
     return {
@@ -219,8 +252,8 @@ def who(result: RunResult, rows: RecordArray) -> dict[str, pd.Series]:
 def look_up(names: Mapping[int, str], codes: Int64Array) -> pd.Series:
     """Name of each code; the number itself where the code is not known."""
     distinct, at = np.unique(codes, return_inverse=True)
-    table = np.array([names.get(int(code), str(int(code))) for code in distinct], dtype=object)
-    return pd.Series(table[at] if len(table) else [], dtype="str")
+    table = [names.get(int(code), str(int(code))) for code in distinct]
+    return pd.Series(pd.array(table, dtype="str").take(at))
 
 
 def _price(ticks: Int64Array) -> NDArray[np.float64]:

@@ -93,7 +93,11 @@ def underwater_longest_ns(ts_ns: Int64Array, equity: Int64Array, initial: int) -
 
 
 def curve_metrics(ts_ns: Int64Array, equity: Int64Array, initial: int) -> Metrics:
-    """Return the statistics of an equity curve in 1e-8 units that starts with `initial`."""
+    """Return the statistics of an equity curve in 1e-8 units that starts with `initial`.
+
+    Sharpe: Sharpe 1994, annualised as if days were independent (Lo 2002 on why that flatters).
+    Sortino: Sortino and Price 1994, target 0. Calmar: Young 1991, over the whole run.
+    """
     final = int(equity[-1]) if len(equity) else initial
     span_ns = int(ts_ns[-1] - ts_ns[0]) if len(ts_ns) else 0
     fall = drawdowns(equity, initial)

@@ -21,7 +21,7 @@ from mmats.backtest.metrics import (
     is_small_sample,
     trade_metrics,
 )
-from mmats.backtest.result import Int64Array, RecordArray, RunResult, money
+from mmats.backtest.result import FloatArray, Int64Array, RecordArray, RunResult, money
 from mmats.backtest.trades import notional, round_trips, trades_frame
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Report:
     @cached_property
     def orders(self) -> pd.DataFrame:
         """Every order that left, and how it ended."""
-        return blotter.orders_frame(self.result)
+        return blotter.orders_frame(self.result, self._outcomes)
 
     @cached_property
     def fills(self) -> pd.DataFrame:
@@ -104,7 +104,7 @@ class Report:
     @cached_property
     def order_counts(self) -> dict[str, int]:
         """Signals, denials, and orders by how they ended."""
-        return blotter.order_counts(self.result, self.orders)
+        return blotter.order_counts(self.result, self._outcomes)
 
     @cached_property
     def denial_counts(self) -> dict[str, int]:
@@ -256,30 +256,38 @@ class Report:
         return self._measure(result.cells_ts_ns, curve, chosen)
 
     def _measure(self, ts_ns: Int64Array, equity: Int64Array, chosen: NDArray[np.bool_]) -> Metrics:
-        result, trips = self.result, self.trips[chosen]
-        until_ns = np.where(trips["is_open"], result.end_ns, trips["closed_ns"])
-        closed = trips[~trips["is_open"]]
-        closed = closed[np.argsort(closed["closed_ns"], kind="stable")]
+        result, trips = self.result, self.trips
+        is_open, closed_ns = trips["is_open"][chosen], trips["closed_ns"][chosen]
+        pnl = trips["realized"][chosen] - trips["fee"][chosen]
+        by_closing = np.argsort(closed_ns[~is_open], kind="stable")
+        turned_over = float(self._trip_values[chosen].sum()) / money(result.initial_units)
         found: Metrics = curve_metrics(ts_ns, equity, result.initial_units)
-        found |= trade_metrics(closed["realized"] - closed["fee"])
+        found |= trade_metrics(pnl[~is_open][by_closing])
         found["exposure_time"] = exposure_fraction(
-            trips["opened_ns"], until_ns, result.start_ns, result.end_ns
+            trips["opened_ns"][chosen],
+            np.where(is_open, result.end_ns, closed_ns),
+            result.start_ns,
+            result.end_ns,
         )
-        found["open_trades"] = int(trips["is_open"].sum())
-        found["turnover"] = self._turnover(trips)
+        found["open_trades"] = int(is_open.sum())
+        found["turnover"] = turned_over if math.isfinite(turned_over) else None
         found["small_sample"] = is_small_sample(found)
         return {name: found[name] for name in HEADLINE} | found
 
-    def _turnover(self, trips: RecordArray) -> float | None:
-        """Value bought and sold over the initial capital; None without the rates for it."""
-        entered = notional(
-            self.result, trips["instrument"], trips["entry_ticklots"], trips["opened_ns"]
-        )
-        left = notional(
-            self.result, trips["instrument"], trips["exit_ticklots"], trips["closed_ns"]
-        )
-        total = float(entered.sum() + left.sum())
-        return total / money(self.result.initial_units) if math.isfinite(total) else None
+    @cached_property
+    def _outcomes(self) -> blotter.Outcomes:
+        return blotter.order_outcomes(self.result)
+
+    @cached_property
+    def _trip_values(self) -> FloatArray:
+        """Value bought and sold by each round trip in account currency; NaN without a rate."""
+        trips = self.trips
+        values = np.zeros(len(trips))
+        for side, time in (("entry", "opened_ns"), ("exit", "closed_ns")):
+            values += notional(
+                self.result, trips["instrument"], trips[f"{side}_ticklots"], trips[time]
+            )
+        return values
 
 
 def _warnings(report: Report) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ FloatArray = NDArray[np.float64]
 RecordArray = NDArray[np.void]
 Series = tuple[Int64Array, FloatArray]
 """Times in ns UTC, ascending, and the value at each."""
-
-FILL_KINDS = (int(RecordKind.RECORD_FILLED), int(RecordKind.RECORD_LATE_FILL))
 
 
 def money(units: int) -> float:
@@ -122,10 +121,14 @@ class RunResult:
         lots = np.array([float(instrument.lot_size) for instrument in self.instruments])
         return ticks, lots
 
-    @property
+    @cached_property
     def fills(self) -> RecordArray:
         """The executions, in record order."""
-        return self.records[np.isin(self.records["kind"], FILL_KINDS)]
+        kinds = self.records["kind"]
+        executed: RecordArray = self.records[
+            (kinds == RecordKind.RECORD_FILLED) | (kinds == RecordKind.RECORD_LATE_FILL)
+        ]
+        return executed
 
     def rate(self, currency: str, ts_ns: Int64Array) -> FloatArray:
         """Price of one unit of `currency` in the account currency at each time; NaN if unknown.

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mmats._core import (
 )
 from mmats.backtest.report import Report
 from mmats.backtest.result import RunResult
-from mmats.backtest.sources import Marks, open_feed
+from mmats.backtest.sources import open_feed
 from mmats.config import Config, load_config
 from mmats.config.schema import Costs
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
@@ -32,7 +32,7 @@ from mmats.model.errors import ConfigError, DataError, StrategyError
 from mmats.model.instrument import PriceBasis
 from mmats.ports.strategy import IStrategy
 
-MARK_FIELDS = {"bar": "close_ticks", "trade": "price_ticks", "quote": "bid_ticks"}
+CHART_POINTS_MAX = 5000
 FEE_ASSETS = {
     "quote": FeeAsset.FEE_QUOTE,
     "base": FeeAsset.FEE_BASE,
@@ -159,12 +159,8 @@ def _replay(
         fill.feed_jitter.ns,
         config.backtest.seed,
     )
-    marks = Marks(len(catalogue.instruments))
     for index, feed in feeds_by_instrument(config, catalogue):
-        chunks = open_feed(config, feed, index, data)
-        if feed.kind in MARK_FIELDS:
-            chunks = marks.watch(index, MARK_FIELDS[feed.kind], chunks)
-        replay.add_source(index, chunks)
+        replay.add_source(index, open_feed(config, feed, index, data))
     started = time.perf_counter()
     try:
         replay.run(progress)
@@ -173,14 +169,13 @@ def _replay(
     except OutOfOrder as error:
         raise DataError(str(error)) from error
     wall_s = time.perf_counter() - started
-    return Report(_result(config, assembly, replay, marks, names, wall_s))
+    return Report(_result(config, assembly, replay, names, wall_s))
 
 
 def _result(
     config: Config,
     assembly: Assembly,
     replay: Replay,
-    marks: Marks,
     names: list[str],
     wall_s: float,
 ) -> RunResult:
@@ -194,6 +189,7 @@ def _result(
     start = np.array([[replay.first_ns, gate.initial_equity]], dtype=np.int64)
     equity = np.concatenate([start, equity[equity[:, 0] > replay.first_ns]])
     cells = pipeline.cell_curve()
+    marks = [_marks(replay, catalogue, index) for index in range(len(catalogue.instruments))]
     shape = (len(cells), len(names), len(catalogue.instruments))
     journal_hash = assembly.journal.state_hash
     return RunResult(
@@ -228,8 +224,11 @@ def _result(
             for name, ts_ns, where, text in pipeline.errors
         ],
         marks={
-            instrument.id: marks.series(index, instrument)
-            for index, instrument in enumerate(catalogue.instruments)
+            catalogue.instruments[index].id: (
+                times[:: -(-len(times) // CHART_POINTS_MAX) or 1],
+                prices[:: -(-len(times) // CHART_POINTS_MAX) or 1],
+            )
+            for index, (times, prices) in enumerate(marks)
         },
         rates=_rates(config, catalogue, marks),
         notes=_notes(config),
@@ -268,9 +267,19 @@ def _carry(assembly: Assembly) -> int:
     )
 
 
+Prices = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def _marks(replay: Replay, catalogue: Catalogue, index: int) -> Prices:
+    """Hourly times and prices of one instrument."""
+    marks = replay.marks(index)
+    num, den = catalogue.instruments[index].tick_size.as_integer_ratio()
+    return marks[:, 0].copy(), marks[:, 1] * num / den
+
+
 def _rates(
-    config: Config, catalogue: Catalogue, marks: Marks
-) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    config: Config, catalogue: Catalogue, marks: Sequence[Prices]
+) -> dict[str, Prices]:
     """Price of one unit of each quote currency in the account currency, by hour."""
     ids = [instrument.id for instrument in catalogue.instruments]
     rates = {}
@@ -278,10 +287,7 @@ def _rates(
         steps = [step for step in config.conversions.get(currency, ()) if step.instrument]
         if currency == config.account.currency:
             continue
-        series = [
-            marks.series(ids.index(step.instrument), catalogue.instruments[ids.index(step.instrument)])
-            for step in steps
-        ]
+        series = [marks[ids.index(step.instrument)] for step in steps]
         if not all(len(times) for times, _ in series):
             continue
         times = np.unique(np.concatenate([times for times, _ in series])) if series else \

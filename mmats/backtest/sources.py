@@ -14,9 +14,6 @@ from mmats.model.instrument import Instrument
 from mmats.plugins import plugin
 from mmats.ports.feed import FeedOptions
 
-HOUR_NS = 3600 * 10**9
-CHART_POINTS_MAX = 5000
-
 
 def open_feed(
     config: Config, feed: FeedTable, index: int, data: Mapping[str, Any]
@@ -73,38 +70,3 @@ def _within(
             yield np.ascontiguousarray(chunk[first:last])
     if not found:
         raise DataError("has no rows in the range of the run", file=instrument.id)
-
-
-class Marks:
-    """Hourly closing prices of each instrument, collected while the data passes by."""
-
-    def __init__(self, count: int) -> None:
-        self._parts: list[list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = [
-            [] for _ in range(count)
-        ]
-
-    def watch(
-        self, index: int, field: str, chunks: Iterator[NDArray[np.void]]
-    ) -> Iterator[NDArray[np.void]]:
-        """Yield the chunks unchanged and keep the last price of each hour."""
-        for chunk in chunks:
-            ts = chunk["ts_event_ns"]
-            hours = (ts - 1) // HOUR_NS
-            last = np.flatnonzero(np.append(np.diff(hours) != 0, True))
-            self._parts[index].append((ts[last].copy(), chunk[field][last].copy()))
-            yield chunk
-
-    def series(
-        self, index: int, instrument: Instrument, most: int | None = CHART_POINTS_MAX
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return times and prices, thinned out to at most `most` points."""
-        parts = self._parts[index]
-        if not parts:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        ts = np.concatenate([part[0] for part in parts])
-        ticks = np.concatenate([part[1] for part in parts])
-        if most is not None and len(ts) > most:
-            step = -(-len(ts) // most)
-            ts, ticks = ts[::step], ticks[::step]
-        num, den = instrument.tick_size.as_integer_ratio()
-        return ts, ticks * num / den

@@ -39,6 +39,7 @@ SPARKLINE_WIDTH = 60
 NAME_WIDTH = 26
 ROWS_MAX = 8
 TRACEBACK_LINES = 4
+ERRORS_MAX = 2
 
 SHOWN = {
     "Result": ("net_profit", "total_return", "cagr", "best_day", "worst_day", "turnover",
@@ -155,18 +156,18 @@ def _breakdown(report: "Report") -> Table:
     for _, label, _ in BREAKDOWN:
         table.add_column(label, justify="right", no_wrap=True)
     for title, group in (
-        ("Strategy", report.by_strategy),
-        ("Market", report.by_market),
-        ("Symbol", report.by_symbol),
+        ("Per strategy", report.by_strategy),
+        ("Per market", report.by_market),
+        ("Per symbol", report.by_symbol),
     ):
-        table.add_section()
+        table.add_row(Text(title, "bold"))
         for name, found in _largest(group):
             table.add_row(
-                Text(f"{title} {printable(name)}"[:NAME_WIDTH]),
+                Text(f"  {printable(name)}"[:NAME_WIDTH]),
                 *(_cell(found[key], written) for key, _, written in BREAKDOWN),
             )
         if len(group) > ROWS_MAX:
-            table.add_row(Text(f"{title}s: {len(group) - ROWS_MAX} more", "dim"))
+            table.add_row(Text(f"  and {len(group) - ROWS_MAX} that moved less", "dim"))
     return table
 
 
@@ -193,13 +194,16 @@ def _remarks(report: "Report") -> list[RenderableType]:
 
 def _errors(report: "Report") -> list[RenderableType]:
     lines: list[RenderableType] = []
-    for error in report.result.strategy_errors:
+    errors = report.result.strategy_errors
+    for error in errors[:ERRORS_MAX]:
         head = f"x {error.get('strategy', '?')} in {error.get('where', '?')}"
         if error.get("ts_ns"):
             head += f" at {moment(int(error['ts_ns']))} UTC"
         lines.append(Text(printable(head), "bold red"))
         tail = printable(error.get("traceback", "")).rstrip().splitlines()[-TRACEBACK_LINES:]
         lines += [Text(f"    {line}", "red") for line in tail]
+    if len(errors) > ERRORS_MAX:
+        lines.append(Text(f"x and {len(errors) - ERRORS_MAX} more errors", "bold red"))
     return lines
 
 

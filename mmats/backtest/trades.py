@@ -9,6 +9,9 @@ from mmats.backtest.result import FloatArray, Int64Array, RecordArray, RunResult
 from mmats.model.instrument import MONEY_SCALE
 
 MONEY_FIELDS = ("realized", "fee", "spread_cost", "slippage_cost")
+FILL_FIELDS = (
+    "ts_ns", "strategy", "instrument", "side", "role", "lots", "price_ticks", *MONEY_FIELDS,
+)  # fmt: skip
 
 ROUND_TRIP_DTYPE = np.dtype(
     [
@@ -52,10 +55,10 @@ def round_trips(fills: RecordArray) -> RecordArray:
     """
     if not len(fills):
         return np.empty(0, ROUND_TRIP_DTYPE)
-    by_cell = np.lexsort((np.arange(len(fills)), fills["instrument"], fills["strategy"]))
-    rows, before, after, origin = _split_turns(fills[by_cell], by_cell)
+    by_cell = np.lexsort((fills["instrument"], fills["strategy"]))
+    rows, before, after, origin = _split_turns(fills, by_cell)
     first = np.flatnonzero(before == 0)
-    last = np.append(first[1:], len(rows)) - 1
+    last = np.append(first[1:], len(before)) - 1
     trip_of = np.cumsum(before == 0) - 1
     is_entry = rows["side"] == rows["side"][first][trip_of]
     ticklots = rows["lots"] * rows["price_ticks"]
@@ -77,21 +80,24 @@ def round_trips(fills: RecordArray) -> RecordArray:
 
 
 def _split_turns(
-    fills: RecordArray, origin: Int64Array
-) -> tuple[RecordArray, Int64Array, Int64Array, Int64Array]:
+    fills: RecordArray, by_cell: Int64Array
+) -> tuple[dict[str, Int64Array], Int64Array, Int64Array, Int64Array]:
     """Split executions that turn a position round into the part that closes and the one that opens.
 
-    `fills` are sorted by cell. Returns rows, position before and after each, and the index of the
-    execution that each row comes from.
+    `by_cell` puts executions of the same strategy and instrument together, in their order. Returns
+    rows as columns, position before and after each, and the index of the execution it comes from.
     """
-    after = fills["observed"].astype(np.int64)
-    same_cell = (np.diff(fills["strategy"]) == 0) & (np.diff(fills["instrument"]) == 0)
+    after = fills["observed"][by_cell]
+    same_cell = np.ones(len(after) - 1, np.bool_)
+    for name in ("strategy", "instrument"):
+        same_cell &= np.diff(fills[name][by_cell]) == 0
     before = np.zeros_like(after)
     before[1:][same_cell] = after[:-1][same_cell]
     turns = np.sign(before) * np.sign(after) < 0
 
-    source = np.repeat(np.arange(len(fills)), 1 + turns)
-    rows, before, after = fills[source], before[source], after[source]
+    source = np.repeat(np.arange(len(after)), 1 + turns)
+    before, after, origin = before[source], after[source], by_cell[source]
+    rows = {name: fills[name][origin] for name in FILL_FIELDS}
     opening = np.flatnonzero(np.diff(source) == 0) + 1
     closing = opening - 1
     lots, closed = rows["lots"][closing], np.abs(before[closing])
@@ -103,7 +109,7 @@ def _split_turns(
         share = np.rint(total * (closed / lots)).astype(np.int64)
         rows[name][closing], rows[name][opening] = share, total - share
     after[closing] = before[opening] = 0
-    return rows, before, after, origin[source]
+    return rows, before, after, origin
 
 
 def trades_frame(result: RunResult, trips: RecordArray) -> pd.DataFrame:

@@ -4,17 +4,18 @@ import os
 import tempfile
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mmats.cli.console import err, out, progress
+from mmats.cli.console import Span, err, out, progress
 from mmats.config import Config, load_config
 from mmats.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from mmats.backtest import Report
 
+DAY_NS = 86_400 * 10**9
 DEMO_HTML = Path("mmats-demo.html")
 SYNTHETIC_NOTE = (
     "SYNTHETIC market data: generated from a seed, not recorded. "
@@ -71,8 +72,6 @@ def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bo
     if html is not None:
         check_writable(html)
     is_synthetic = any(feed.source == "synthetic" for feed in config.feeds)
-    if is_synthetic and not quiet:
-        err().print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
     report = run_backtest(config, quiet=quiet)
     if html is not None:
         write_html(report, html)
@@ -80,19 +79,30 @@ def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bo
         click.echo(report.to_json())
     else:
         out().print(report.render())
-        if is_synthetic:
-            out().print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
+    if is_synthetic and not (as_json and quiet):
+        console = err() if as_json else out()
+        console.print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
     if html is not None and not quiet:
         err().print(f"page: {html}")
 
 
-def run_backtest(config: Config, *, quiet: bool, data: Any = None) -> "Report":
+def run_backtest(config: Config, *, quiet: bool) -> "Report":
     """Run a backtest with progress on stderr."""
     # Imported here: numpy and pandas cost every other verb a second.
     from mmats.backtest import run
 
-    with progress("backtest", quiet) as advance:
-        return run(config, data, progress=advance)
+    with progress("backtest", expected_span(config), quiet) as advance:
+        return run(config, progress=advance)
+
+
+def expected_span(config: Config) -> Span | None:
+    """Time that the run will cover; None where only the data can tell."""
+    replay = config.backtest
+    starts = [feed.start.ns for feed in config.feeds if feed.source == "synthetic"]
+    ends = [f.start.ns + f.days * DAY_NS for f in config.feeds if f.source == "synthetic"]
+    start = replay.start.ns if replay.start else min(starts, default=None)
+    end = replay.end.ns if replay.end else max(ends, default=None)
+    return None if start is None or end is None else (start, end)
 
 
 def check_writable(path: Path) -> None:

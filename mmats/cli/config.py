@@ -38,9 +38,9 @@ def check(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(facts))
         return
-    out().print(f"{file}: good")
+    click.echo(f"{file}: good")
     for name, value in facts.items():
-        out().print(f"  {name}: {value if isinstance(value, str) else ', '.join(value)}")
+        click.echo(f"  {name}: {value if isinstance(value, str) else ', '.join(value)}")
 
 
 @config.command()

@@ -3,15 +3,19 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mmats.model.errors import MmatsError
 
+Span = tuple[int, int]
+"""First and last moment of a run, ns UTC."""
+
 Advance = Callable[[int, int], None]
-"""Called with events done and events in all."""
+"""Called with the events done and the simulated time in ns."""
 
 
 PIPE_WIDTH = 120  # columns where there is no terminal to ask and COLUMNS does not say
@@ -40,17 +44,22 @@ def print_error(error: MmatsError) -> None:
 
 
 @contextmanager
-def progress(title: str, quiet: bool) -> Iterator[Advance | None]:
-    """Show progress on stderr while the block runs; None to call where it would not be seen."""
+def progress(title: str, span: Span | None, quiet: bool) -> Iterator[Advance | None]:
+    """Show on stderr how far the simulated time is in its span, while the block runs.
+
+    Yields None, so that nothing is called, where nobody would see it.
+    """
     console = err()
     if quiet or not console.is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        start, end = span or (0, None)
+        task = bar.add_task(title, total=None if end is None else end - start, at="")
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def advance(events: int, now_ns: int) -> None:
+            at = f"{datetime.fromtimestamp(now_ns // 10**9, UTC):%Y-%m-%d}, {events:,} events"
+            bar.update(task, completed=now_ns - start, at=at)
 
         yield advance

@@ -10,10 +10,10 @@ import click
 import orjson
 
 from mmats.cli.backtest import run_backtest
-from mmats.cli.console import err, out
+from mmats.cli.console import err
 from mmats.config import load_config
 from mmats.config.schema import Config
-from mmats.engine.loader import construct_strategy, load_strategy_class
+from mmats.engine.loader import construct_strategy, load_strategy_class, raised_at
 from mmats.model.errors import ConfigError, StrategyError
 
 CHECK_SYMBOLS = ("BTCUSDT.BINANCE", "EURUSD.OANDA")
@@ -50,7 +50,7 @@ def new(name: str, folder: Path) -> None:
     for path, text in texts.items():
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-        out().print(f"wrote {path}", soft_wrap=True)
+        click.echo(f"wrote {path}")
     err().print(f"next: mmats strategy check {folder / f'{name}.py'}")
 
 
@@ -83,13 +83,17 @@ def check(
         "timeframe": timeframe,
         "indicators": indicators,
         "sizing": "fixed_fractional",
+        "risk_per_trade": "0.25%",
         "on_error": "stop",
         "params": dict(_param(text) for text in params),
     }
-    report = run_backtest(_synthetic_config(table, days), quiet=as_json)
-    facts = report.to_dict()
-    if facts.get("strategy_errors"):
-        raise StrategyError(_first_error(facts["strategy_errors"][0]), file)
+    config = _synthetic_config(table, days)
+    try:
+        facts = run_backtest(config, quiet=as_json).to_dict()
+    except StrategyError as error:
+        place = raised_at(error)
+        hint = f"raised at {place}" if place else error.hint
+        raise StrategyError(error.message, file, hint) from error
     verdict = {
         "strategy": instance.name,
         "events": facts["run"]["events"],
@@ -99,12 +103,14 @@ def check(
     if as_json:
         click.echo(orjson.dumps(verdict))
         return
-    out().print(f"{file}: keeps the contract")
+    click.echo(f"{file}: keeps the contract")
     for name, value in verdict.items():
-        shown = value if not isinstance(value, dict) else _counts(value)
-        out().print(f"  {name}: {shown}", markup=False)
-    if not facts["orders"]["signals"]:
+        click.echo(f"  {name}: {_counts(value) if isinstance(value, dict) else value}")
+    orders = facts["orders"]
+    if not orders["signals"]:
         err().print("note: it gave no signal; try more --days, other symbols or parameters")
+    elif orders["denied"] == orders["signals"]:
+        err().print("note: every signal was denied; see denials for the reasons")
 
 
 def _synthetic_config(table: dict[str, Any], days: int) -> Config:
@@ -129,10 +135,6 @@ def _param(text: str) -> tuple[str, Any]:
         return name, orjson.loads(value)
     except orjson.JSONDecodeError:
         return name, value  # text needs no quotes
-
-
-def _first_error(error: dict[str, Any]) -> str:
-    return "\n".join(str(error[key]) for key in ("error", "message", "traceback") if key in error)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -6,13 +6,13 @@ from itertools import count
 
 import msgspec
 
+from mmats._core import IndicatorError, IndicatorSet
 from mmats.config.decode import Problem, closest
-from mmats.config.schema import ConfigFile, Costs, FeedTable, Step, StrategyTable
+from mmats.config.schema import MINUTE_NS, ConfigFile, Costs, FeedTable, Step, StrategyTable
 from mmats.config.units import PPM, Limit, Money, Percent
 from mmats.model.instrument import Instrument
 
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
-_INDICATOR = re.compile(r"[a-z_]+(:\d+(\.\d+)?)*")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FEE_ASSETS = ("quote", "base", "received", "account")
 
@@ -51,6 +51,9 @@ def check_feeds(
         instrument = find_instrument(feed.symbol, table, f"{where}.symbol", problems, empty)
         if feed.interval.ns == 0:
             problems.append(Problem(f"{where}.interval", "must be longer than zero"))
+        if feed.source == "synthetic" and (feed.kind != "bar" or feed.interval.ns != MINUTE_NS):
+            hint = 'leave out kind and interval, or choose source = "catalog"'
+            problems.append(Problem(where, "synthetic feeds are bars of 1m", hint))
         if instrument is None:
             continue
         used[instrument.id] = instrument
@@ -85,9 +88,10 @@ def check_strategies(
             if instrument is not None:
                 problems.extend(_check_timeframe(strategy, instrument, config.feeds, where))
         for indicator in strategy.indicators:
-            if not _INDICATOR.fullmatch(indicator):
-                hint = 'write the name and its parameters, such as "ema:10" or "bbands:20:2"'
-                problems.append(Problem(f"{where}.indicators", f"bad form {indicator!r}", hint))
+            try:
+                IndicatorSet((indicator,))
+            except IndicatorError as error:
+                problems.append(Problem(f"{where}.indicators", str(error)))
         for name in ("risk_per_trade", "kelly_fraction", "kelly_cap"):
             problems.extend(_check_share(f"{where}.{name}", getattr(strategy, name)))
 

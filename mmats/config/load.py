@@ -1,5 +1,6 @@
 """From a file or a mapping to a configuration that has been checked as a whole."""
 
+import dataclasses
 import hashlib
 import tomllib
 from collections.abc import Mapping
@@ -91,8 +92,11 @@ def hash_config(
     """sha256 (hex) over the effective values, whatever their order and notation in the file."""
     # What these two tables say is in `instruments` and `costs`, with the built-in values.
     rest = msgspec.structs.replace(file, instruments=(), costs=CostsRootTable())
+    # A source is a remark, no value.
+    rules = [dataclasses.replace(instrument, source="") for instrument in instruments]
+    prices = {venue: msgspec.structs.replace(cost, source="") for venue, cost in costs.items()}
     try:
-        content = msgspec.json.encode([rest, instruments, costs], order="deterministic")
+        content = msgspec.json.encode([rest, rules, prices], order="deterministic")
     except TypeError as error:
         hint = "use text, numbers, true or false, dates, lists and tables"
         raise ConfigError(f"a value can't be stored: {error}", "strategies.params", hint) from None

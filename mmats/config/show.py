@@ -74,14 +74,18 @@ def _instrument_entries(instrument: Instrument, rows: list[dict[str, Any]]) -> I
     given: set[str] = set()
     for row in rows:
         if f"{row['symbol']}.{row['venue']}" == instrument.id:
-            given = {"stale_after_ns" if key == "stale_after" else key for key in row}
-    otherwise: Origin = "built-in" if instrument.id in builtin_table().instruments else "default"
-    for name in Instrument.__dataclass_fields__:
-        value = getattr(instrument, name)
-        label = name.removesuffix("_ns")
-        shown = Duration(value) if label != name else value
-        origin: Origin = "file" if name in given else otherwise
-        yield Entry(f"instruments[{instrument.id}].{label}", value_text(shown), origin)
+            given = set(row)
+    builtin = builtin_table().instruments.get(instrument.id)
+    for field in Instrument.__dataclass_fields__:
+        value = getattr(instrument, field)
+        name = field.removesuffix("_ns")
+        origin: Origin = "default"
+        if name in given:
+            origin = "file"
+        elif builtin is not None and getattr(builtin, name) is not msgspec.UNSET:
+            origin = "built-in"
+        shown = Duration(value) if name != field else value
+        yield Entry(f"instruments[{instrument.id}].{name}", value_text(shown), origin)
 
 
 def _cost_entries(venue: str, costs: msgspec.Struct, given: Mapping[str, Any]) -> Iterator[Entry]:

@@ -15,6 +15,7 @@ from mmats.config.units import Percent, QuoteAmount, SignedPercent, Slippage, Sp
 from mmats.model.instrument import Instrument, PriceBasis, Settlement
 
 REQUIRED = ("market", "base", "quote", "tick_size", "lot_size")
+CHANGED = "; changed by the configuration"  # follows a built-in source that no longer says it all
 LOTS_WITHOUT_MAXIMUM = 10**12  # quantity_max of an instrument that declares none, in lots
 ASSUMED_COSTS = Costs(
     maker=SignedPercent(1_000),
@@ -99,12 +100,13 @@ def merge_costs(file: CostsRootTable, venues: list[str]) -> dict[str, Costs]:
     builtin = builtin_table().costs
     result = {}
     for venue in venues:
-        layers = (builtin.get(venue), file, file.venues.get(venue))
         values = msgspec.structs.asdict(ASSUMED_COSTS)
-        for layer in layers:
-            if layer is not None:
-                values |= _given(layer, Costs.__struct_fields__)
-        result[venue] = Costs(**values)
+        values |= _given(builtin.get(venue, CostsTable()), Costs.__struct_fields__)
+        changes = _given(file, Costs.__struct_fields__)
+        changes |= _given(file.venues.get(venue, CostsTable()), Costs.__struct_fields__)
+        if changes:
+            changes.setdefault("source", values["source"] + CHANGED)
+        result[venue] = Costs(**values | changes)
     return result
 
 
@@ -112,7 +114,7 @@ def overlay(below: InstrumentTable, above: InstrumentTable) -> InstrumentTable:
     """Return `below` with every key that `above` gives."""
     given = _given(above, InstrumentTable.__struct_fields__)
     if "source" not in given:
-        given["source"] = f"{below.source}; changed by the configuration"
+        given["source"] = f"{below.source}{CHANGED}"
     return msgspec.structs.replace(below, **given)
 
 

@@ -25,7 +25,7 @@ _YEARLY = re.compile(rf"({_NUMBER})\s*%\s*/\s*year")
 _MONEY = re.compile(rf"({_NUMBER})\s+([A-Z][A-Z0-9]{{1,9}})")
 _QUOTE_AMOUNT = re.compile(rf"({_NUMBER})\s+quote")
 _DURATION = re.compile(r"(\d+)\s*(ns|us|ms|s|m|h|d|w)")
-_RATE = re.compile(r"(\d+)\s*/\s*(\d*)\s*(ms|s|m|h|d)")
+_RATE = re.compile(r"(\d+)\s*/\s*(\d*)\s*(ns|us|ms|s|m|h|d|w)")
 _STEPS = re.compile(rf"({_NUMBER})\s+(ticks?|pips?)")
 _VOLUME = re.compile(rf"volume\s+({_NUMBER})")
 
@@ -247,7 +247,8 @@ class Rate:
         return cls(int(match[1]), int(match[2] or 1) * _NANOSECONDS[match[3]])
 
     def __str__(self) -> str:
-        return f"{self.count}/{Duration(self.interval_ns)}"
+        span = str(Duration(self.interval_ns))
+        return f"{self.count}/{span[1:] if span[1:].isalpha() and span[0] == '1' else span}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import mmats
 from mmats.config.decode import closest
 from mmats.config.schema import StrategyTable
 from mmats.model.errors import StrategyError
 from mmats.ports.strategy import IStrategy
 
+_PACKAGE = str(Path(mmats.__file__).parent)  # compiled frames begin with mmats/
 _METHODS = {  # name -> how many arguments the engine passes
     "initialize": 1,
     "on_market_data": 1,
@@ -185,10 +187,21 @@ def _plainly(what: str, source: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """Return an exception as one line with the file and line of the user's code."""
-    text = f"{type(error).__name__}: {error}"
+    """Return an exception as one line with the place in the user's code, where there is one."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-    frames = [f for f in frames if "importlib" not in f.filename]
-    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text
+    place = raised_at(error)
+    text = f"{type(error).__name__}: {error}"
+    return f"{text} ({place})" if place else text
+
+
+def raised_at(error: BaseException) -> str:
+    """Return `FILE, line N` of the user's code that an error came from; empty if from none."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    places = [
+        f"{frame.filename}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "mmats/", "<frozen importlib"))
+    ]
+    return places[-1] if places else ""

@@ -41,8 +41,9 @@ class ImportResult:
 class DataCatalog(Protocol):
     """Stores market data exactly and gives it back in ticks and lots of an instrument.
 
-    A range is `start_ns <= ts_event_ns < end_ns` for every kind; a bar's event time is its close.
-    Adjacent ranges neither share nor lose a row. None leaves a side open.
+    A range holds the bars that lie in it, `start_ns < close <= end_ns`, and of other kinds the
+    rows with `start_ns <= ts_event_ns < end_ns`: a month is exactly its bars. Adjacent ranges
+    neither share nor lose a row. None leaves a side open.
     """
 
     def write(self, table: ImportedTable, replace: bool = False) -> ImportResult:

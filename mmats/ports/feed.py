@@ -29,9 +29,11 @@ class IDataFeed(Protocol):
     def events(
         self, instrument: Instrument, start_ns: int | None, end_ns: int | None
     ) -> Iterator[NDArray[np.void]]:
-        """Yield batches of 64-byte event records with `start_ns <= ts_event_ns < end_ns`.
+        """Yield batches of 64-byte event records of a range.
 
-        Records are sorted by `ts_event_ns`, across batches too. None leaves an end open.
+        Bars are those that lie in it, `start_ns < ts_event_ns <= end_ns`; other records those
+        with `start_ns <= ts_event_ns < end_ns`. They are sorted by `ts_event_ns`, across
+        batches too. None leaves an end open.
 
         Raises
         ------

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 import mmats
 import mmats.backtest
+from mmats.cli.backtest import expected_span
 from mmats.cli.main import main
-from mmats.config import Config
+from mmats.config import Config, load_config
 from mmats.model.errors import DataError, StrategyError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,12 +91,13 @@ def test_backtest_prints_the_report_and_says_that_data_is_synthetic(backtest):
     assert result.exit_code == 0
     assert result.stdout.startswith("the report\n")
     assert "SYNTHETIC" in result.stdout
-    assert "SYNTHETIC" in result.stderr
+    assert result.stderr == ""
 
 
 def test_backtest_json_is_json_and_nothing_else(backtest):
     result = run("backtest", EXAMPLE, "--json")
     assert json.loads(result.stdout) == RecordedReport.facts
+    assert "SYNTHETIC" in result.stderr
     assert run("backtest", EXAMPLE, "--json", "--quiet").stderr == ""
 
 
@@ -156,6 +158,15 @@ def test_an_error_of_the_run_ends_in_code_2_and_writes_nothing(error, backtest, 
     assert result.exit_code == 2
     assert f"error: {error.where}: {error.message}" in result.stderr
     assert list(folder.iterdir()) == []
+
+
+def test_the_expected_span_is_that_of_the_file_or_of_the_synthetic_feeds():
+    start, end = 1_704_067_200 * 10**9, 1_704_067_200 * 10**9 + 45 * 86_400 * 10**9
+    assert expected_span(load_config(EXAMPLE)) == (start, end)
+    later = {"start": "2024-01-02", "end": "2024-01-03"}
+    day = 86_400 * 10**9
+    config = load_config(EXAMPLE, overrides={"backtest": later})
+    assert expected_span(config) == (start + day, start + 2 * day)
 
 
 def test_markup_in_a_message_is_printed_as_it_is(backtest):
@@ -249,14 +260,39 @@ def test_strategy_check_runs_the_strategy_on_synthetic_data(backtest, folder):
     assert [feed.symbol for feed in backtest.configs[1].feeds] == ["BTCEUR.BINANCE", "EURUSD.OANDA"]
 
 
-def test_strategy_check_tells_what_the_strategy_raised(backtest, folder):
+def test_strategy_check_tells_what_the_strategy_raised_and_where(backtest, folder):
     run("strategy", "new", "my_idea")
-    error = {"strategy": "check", "error": "KeyError: 'x'", "traceback": "line 3"}
-    backtest.report.facts = RecordedReport.facts | {"strategy_errors": [error]}
+    try:
+        exec(compile("\n\n1/0", "my_idea.py", "exec"))  # noqa: S102 - an error with a place
+    except ZeroDivisionError as error:
+        backtest.error = StrategyError("failed in on_market_data: division by zero")
+        backtest.error.__cause__ = error
     result = run("strategy", "check", "my_idea.py")
     assert result.exit_code == 2
-    assert "KeyError: 'x'" in result.stderr
-    assert run("strategy", "check", "my_idea.py", "--param", "x").exit_code == 2
+    assert "error: my_idea.py: failed in on_market_data: division by zero" in result.stderr
+    assert "hint:  raised at my_idea.py, line 3" in result.stderr
+
+
+def test_strategy_check_refuses_a_parameter_without_a_value(folder):
+    run("strategy", "new", "my_idea")
+    result = run("strategy", "check", "my_idea.py", "--param", "x")
+    assert result.exit_code == 2
+    assert "expected NAME=VALUE, found 'x'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("orders", "note"),
+    [
+        ({"signals": 0, "denied": 0}, "it gave no signal"),
+        ({"signals": 2, "denied": 2}, "every signal was denied"),
+    ],
+)
+def test_strategy_check_notes_a_strategy_that_never_trades(orders, note, backtest, folder):
+    run("strategy", "new", "my_idea")
+    backtest.report.facts = RecordedReport.facts | {"orders": orders}
+    result = run("strategy", "check", "my_idea.py")
+    assert result.exit_code == 0
+    assert note in result.stderr
 
 
 def test_strategy_check_tells_a_breach_of_the_contract(folder):

@@ -134,7 +134,16 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_suggestion(tables, path, 
         ({"account": {"currency": "eur"}}, "'eur' is no currency"),
         ({"account": {"balances": ["5 GBP"]}}, "GBP can't be valued in EUR"),
         ({"account": {"pegs": {}}}, "USDT can't be valued in EUR"),
+        ({"account": {"pegs": 1}}, "account.pegs: expected a table, found 1"),
+        ({"strategies": [strategy(symbols="BTCUSDT")]}, "symbols: expected a list in [ ]"),
+        ({"instruments": [{"symbol": "A", "venue": "B", "tick_size": "x"}]}, "found 'x'"),
+        ({"feeds": [{"symbol": "BTCUSDT", "interval": "0s"}]}, "interval: must be longer"),
+        ({"backtest": {"equity_interval": "0s"}}, "equity_interval: must be longer than zero"),
         ({"feeds": []}, "feeds: is empty"),
+        (
+            {"feeds": [{"symbol": "BTCUSDT", "source": "synthetic", "kind": "trade"}]},
+            "synthetic feeds are bars of 1m",
+        ),
         ({"strategies": []}, "strategies: is empty"),
         ({"strategies": [{"name": "one"}]}, "strategies[one].source: missing"),
         ({"strategies": [strategy(), strategy()]}, "is used twice"),
@@ -143,7 +152,8 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_suggestion(tables, path, 
         ({"strategies": [strategy(symbols=["ETHUSDT"])]}, "unknown symbol ETHUSDT"),
         ({"strategies": [strategy(timeframe="90s")]}, "90s is not a multiple of the 1m bars"),
         ({"strategies": [strategy(timeframe="0s")]}, "must be longer than zero"),
-        ({"strategies": [strategy(indicators=["ema 10"])]}, "bad form 'ema 10'"),
+        ({"strategies": [strategy(indicators=["ema 10"])]}, "unknown indicator 'ema 10'"),
+        ({"strategies": [strategy(indicators=["emma:5"])]}, "Did you mean 'ema:PERIOD'?"),
         ({"strategies": [strategy(risk_per_trade="101%")]}, "101% is more than 100%"),
         ({"strategies": [strategy(params={"a": object()})]}, "a value can't be stored"),
     ],
@@ -207,6 +217,7 @@ def test_costs_in_the_file_beat_the_built_in_ones():
     assert str(config.costs_of("BINANCE").taker) == "0.2%"
     assert str(config.costs_of("BINANCE").maker) == "0.1%"
     assert str(config.costs_of("OANDA").taker) == "0.3%"
+    assert config.costs_of("OANDA").source.endswith("changed by the configuration")
 
 
 def test_overrides_beat_the_file(tmp_path):
@@ -227,6 +238,8 @@ def test_the_hash_ignores_order_and_notation_and_sees_every_value():
     same = minimal(account={"balances": ["150.00 EUR"], "currency": "EUR"})
     assert load_config(same).config_hash == base
     explicit = minimal(costs={"venues": {"BINANCE": {"taker": "0.10%"}}})
+    assert load_config(explicit).config_hash == base
+    explicit = minimal(instruments=[{"symbol": "BTCUSDT", "venue": "BINANCE", "lot_size": "1e-5"}])
     assert load_config(explicit).config_hash == base
     for change in (
         {"backtest": {"seed": 2}},
@@ -264,4 +277,11 @@ def test_effective_values_tell_their_origin():
     assert entries["costs.venues.OANDA.spread"][1:] == ("11 ticks", "file")
     assert entries["costs.venues.OANDA.fixed"][1:] == ("0 quote", "default")
     assert entries["instruments[BTCUSDT.BINANCE].tick_size"][1:] == ("0.01", "built-in")
-    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("3d", "built-in")
+    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("3d", "default")
+
+
+def test_an_instrument_of_the_file_is_told_as_such():
+    data = minimal(instruments=[{"symbol": "BTCUSDT", "venue": "BINANCE", "stale_after": "1h"}])
+    entries = {e.path: e for e in effective_values(load_config(data), data)}
+    assert entries["instruments[BTCUSDT.BINANCE].stale_after"][1:] == ("1h", "file")
+    assert entries["instruments[BTCUSDT.BINANCE].lot_size"][1:] == ("0.00001", "built-in")

@@ -168,6 +168,8 @@ def test_every_order_ends_in_exactly_one_way() -> None:
         ]  # fmt: skip
     # The partly executed one is canceled afterwards, and stays partly executed.
     records.append(record(RecordKind.RECORD_CANCELED, **common, state=OrderState.STATE_CANCELED))
+    # An execution of an order that this run did not send is nobody's outcome.
+    records.append(record(RecordKind.RECORD_LATE_FILL, lots=1, side=1, order_id=3_000, observed=1))
     report = Report(run_result(extra_records=records, counts={"holds": 12, "filled": 99}))
     assert report.order_counts == {
         "signals": 0, "denied": 0, "submitted": 5, "filled": 0, "partially_filled": 1,
@@ -231,6 +233,21 @@ def test_frames_have_utc_times_and_decimals() -> None:
     assert report.orders["state"].unique().tolist() == ["FILLED"]
 
 
+def test_streaks_follow_the_order_of_closing() -> None:
+    fills = [
+        Fill(1, 10, 3_500_000, at(1)),
+        Fill(1, 10, 3_500_000, at(2), strategy=1),
+        Fill(-1, 10, 3_400_000, at(3), strategy=1),
+        Fill(1, 10, 3_500_000, at(4), strategy=1),
+        Fill(-1, 10, 3_400_000, at(5), strategy=1),
+        Fill(-1, 10, 3_600_000, at(6)),
+        Fill(1, 10, 3_500_000, at(7), strategy=1),
+        Fill(-1, 10, 3_400_000, at(8), strategy=1),
+    ]
+    # By closing: loss, loss, gain, loss. By opening the gain would come first.
+    assert Report(run_result(fills)).metrics["loss_streak"] == 2
+
+
 def test_symbols_carry_their_venue_only_where_ambiguous() -> None:
     twin = dataclasses.replace(BTC, venue="COINBASE")
     result = run_result([Fill(1, 1, 100, at(1), instrument=1)], instruments=(BTC, twin))
@@ -255,14 +272,17 @@ def test_terminal_report_fits_and_says_what_went_wrong() -> None:
         "strategy": "trend", "ts_ns": at(3), "where": "on_market_data",
         "traceback": "Traceback:\n  line\x1b[2J 7\nZeroDivisionError: division by zero\n",
     }  # fmt: skip
-    text = printed(Report(traded(strategy_errors=[error], notes=["synthetic data"])))
+    errors = [error] * 5
+    text = printed(Report(traded(strategy_errors=errors, notes=["synthetic data"])))
+    assert "and 3 more errors" in text
     lines = text.splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 100
     assert "\x1b" not in text
     for expected in (
-        "▲ +1.08 EUR", "synthetic data", "ZeroDivisionError: division by zero", "Strategy trend",
-        "Market crypto", "Symbol EURUSD", "Commission", "3 times as high",
+        "▲ +1.08 EUR", "synthetic data", "ZeroDivisionError: division by zero", "Per strategy",
+        "  trend ",
+        "  crypto ", "  EURUSD ", "Commission", "3 times as high",
     ):  # fmt: skip
         assert expected in text
 
@@ -316,7 +336,9 @@ def test_page_escapes_names_and_tracebacks() -> None:
     text = build_html(Report(result))
     assert 'alert("x")' not in text.replace("\\", "")
     assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in text
-    assert Page(text).tags.count("script") == 3
+    page = Page(text)
+    assert page.tags.count("script") == 3
+    assert "<" not in page.scripts[0]
 
 
 def test_page_is_the_same_twice_and_has_every_chart() -> None:
@@ -392,3 +414,11 @@ def test_times_must_ascend() -> None:
     times = run_result().equity_ts_ns[::-1].copy()
     with pytest.raises(ValueError, match="equity_ts_ns is not ascending"):
         run_result(equity_ts_ns=times)
+
+
+def test_every_figure_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    document = Report(traded()).to_dict()
+    for group in ("metrics", "costs", "orders"):
+        for key in document[group]:
+            assert f"`{key}`" in text, key

@@ -1,0 +1,9 @@
+"""A displayed book less what we have already taken from it; used from compiled code only."""
+
+from mmats._core.book import OrderBook
+
+class Depth:
+    """One instrument's book at the venue."""
+
+    @property
+    def book(self) -> OrderBook: ...
