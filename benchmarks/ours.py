@@ -53,12 +53,14 @@ CONFIG: dict[str, Any] = {
 
 
 class EmaCross(Strategy):
-    """The rules of benchmarks/reference.py as a strategy: averages of its own, one signal a turn."""
+    """The rules of benchmarks/reference.py as a strategy, with averages of its own."""
 
     name = "ema"
 
     def initialize(self, config: Mapping[str, Any]) -> None:
         """Start flat."""
+        self.fast_alpha = 2 / (FAST_PERIOD + 1)
+        self.slow_alpha = 2 / (SLOW_PERIOD + 1)
         self.fast = self.slow = self.held = 0.0
         self.seen = 0
 
@@ -67,8 +69,8 @@ class EmaCross(Strategy):
         close = data.close
         if self.seen == 0:
             self.fast = self.slow = close
-        self.fast += 2 / (FAST_PERIOD + 1) * (close - self.fast)
-        self.slow += 2 / (SLOW_PERIOD + 1) * (close - self.slow)
+        self.fast += self.fast_alpha * (close - self.fast)
+        self.slow += self.slow_alpha * (close - self.slow)
         self.seen += 1
         if self.seen <= WARM_UP_BARS or self.fast == self.slow:
             return None

@@ -1,4 +1,4 @@
-"""Imports point one way: cli -> engine | backtest -> config -> risk -> ports -> model -> _core.
+"""Imports point one way, from the command line down to the core.
 
 The contracts stand in pyproject.toml. Each is shown to break on a seeded violation: a contract that
 cannot fail protects nothing.
@@ -24,6 +24,7 @@ SEEDS = [
     ("layers", "mmats/model/seed.py", "import mmats.ports"),
     ("layers", "mmats/ports/seed.py", "import mmats.risk"),
     ("layers", "mmats/risk/seed.py", "import mmats.backtest"),
+    ("layers", "mmats/engine/seed.py", "import mmats.backtest"),
     ("layers", "mmats/backtest/seed.py", "import mmats.cli"),
     ("layers", "mmats/surprise/__init__.py", ""),
     ("layers", "mmats/_core/seed.pyx", "from mmats.model.instrument import Instrument"),

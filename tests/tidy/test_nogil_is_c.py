@@ -10,9 +10,9 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-import Cython
 import pytest
 
 from tests.tidy.cython_source import functions
@@ -59,7 +59,7 @@ def scored_lines(source: Path, annotation: Annotation) -> list[str]:
 
 
 def _key(source: Path) -> str:
-    digest = hashlib.sha256(Cython.__version__.encode())
+    digest = hashlib.sha256(version("cython").encode())
     for path in [source, *sorted((ROOT / "mmats/_core").glob("*.p[xy][dx]"))]:
         digest.update(path.read_bytes())
     return f"mmats/annotation/{source.stem}-{digest.hexdigest()[:32]}"
