@@ -6,8 +6,30 @@ import pytest
 
 from mmats._core.matching import SimulatedVenue
 from tests.fakes.venue_market import (
-    BUY, DAY, DAY_ORDER, GTD, IOC, LIMIT, MARKET, MINUTE, POST_ONLY, QUOTE, REDUCE_ONLY, SECOND,
-    SELL, STOP, STOP_LIMIT, TRAILING, bars, fills, order_id, quote, send, story, timer, venue,
+    BUY,
+    DAY,
+    DAY_ORDER,
+    GTD,
+    IOC,
+    LIMIT,
+    MARKET,
+    MINUTE,
+    POST_ONLY,
+    QUOTE,
+    REDUCE_ONLY,
+    SECOND,
+    SELL,
+    STOP,
+    STOP_LIMIT,
+    TRAILING,
+    bars,
+    fills,
+    order_id,
+    quote,
+    send,
+    story,
+    timer,
+    venue,
     words,
 )
 
