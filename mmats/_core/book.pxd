@@ -55,7 +55,7 @@ cdef class OrderBook:
     cdef int64_t expected_first     # first sequence of the next row: the open message's, or the next
     cdef readonly BookState state
     cdef readonly bint is_live      # state == BOOK_LIVE; nothing may be decided when it is 0
-    cdef readonly int64_t sequence  # last sequence of the snapshot or message applied last
+    cdef readonly int64_t sequence  # last sequence of the row applied last
 
     cdef int apply(self, const event_t* delta) noexcept nogil
     cdef int _apply_admitted(self, const event_t* delta) noexcept nogil

