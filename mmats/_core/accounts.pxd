@@ -104,13 +104,13 @@ cdef class Accounts:
     # Copy in the instrument of slot `instrument.index`; raises ValueError.
     cdef int add_instrument(self, const instrument_t* instrument) except -1
 
-    # -- postings and marks --------------------------------------------------------------------
+    # -- postings and marks ----------------------------------------------------------------------
     # Move an amount between two accounts of one currency.
     cdef int post(self, int currency, int giver, int taker, money_t amount) noexcept nogil
     # New mark of an instrument (index in range): O(1), revalues the holding.
     cdef int mark(self, int instrument, price_ticks_t price, ts_ns_t now_ns) noexcept nogil
 
-    # -- values --------------------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------
     # Everything in the account currency, rounded toward minus infinity.
     cdef int equity(self, money_t* out) noexcept nogil
     # `amount` of `currency` in the account currency; round_up != 0 rounds toward plus infinity.
@@ -125,7 +125,7 @@ cdef class Accounts:
     # -1 = the books are wrong.
     cdef int check_balanced(self) noexcept nogil
 
-    # -- steps of the above --------------------------------------------------------------------
+    # -- steps of the above ----------------------------------------------------------------------
     cdef int _post_legs(self, const leg_t* legs, int count) noexcept nogil
     cdef int _rate_is_fresh(self, int currency, ts_ns_t now_ns) noexcept nogil
     cdef int _mark_is_fresh(self, int instrument, ts_ns_t now_ns) noexcept nogil

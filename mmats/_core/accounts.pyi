@@ -5,7 +5,9 @@ instrument. Currencies, instruments and strategies are dense indexes from 0.
 """
 
 from enum import IntEnum
-from typing import NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack, type_check_only
+
+from typing_extensions import disjoint_base
 
 class Account(IntEnum):
     """Accounts of each currency; every posting moves money between two of them."""
@@ -57,6 +59,7 @@ class Holding(NamedTuple):
     value: int
     """Quote currency, rounded down: market value of a spot holding, open result on margin."""
 
+@type_check_only
 class InstrumentTerms(TypedDict, total=False):
     """Keywords of ``Accounts.declare_instrument``; those without a default are required."""
 
@@ -78,6 +81,7 @@ class InstrumentTerms(TypedDict, total=False):
     stale_after_ns: int
     """Age after which a mark values nothing new; 0 (default) = never."""
 
+@disjoint_base
 class Accounts:
     """Balances per currency and account, marks, and their value; base class of ``Ledger``.
 

@@ -74,8 +74,8 @@ cdef int holding_value(const instrument_t* terms, const holding_t* holding, pric
                         money_t* out) noexcept nogil:
     """Value in quote currency, rounded down: spot the lots, margin their open result."""
     cdef ticklots_t ticklots = 0
-    if holding.lots == 0 or mark == 0:
-        out[0] = 0
+    if holding.lots != 0 and mark == 0:
+        out[0] = 0  # unknown until the first mark
         return LEDGER_OK
     if mmats_mul(holding.lots, mark, &ticklots):
         return LEDGER_OVERFLOW
@@ -144,7 +144,7 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
 cdef class Accounts:
     """Balances per currency and account, marks, and their value; positions are the ledger's."""
 
-    # -- setting up --------------------------------------------------------------------------------
+    # -- setting up ------------------------------------------------------------------------------
 
     def __cinit__(self, int currency_count, int instrument_count, int strategy_count,
                   int account_currency):
@@ -281,17 +281,17 @@ cdef class Accounts:
             touch(self.stale, k)
         for k in range(self.instrument_count):
             holding = &self.holdings[k]
-            if self.instruments[k].settlement == SETTLE_MARGIN and holding.lots != 0:
-                self.unmarked_count += holding.mark_ticks == 0
+            if self.instruments[k].settlement == SETTLE_MARGIN:
+                self.unmarked_count += holding.lots != 0 and holding.mark_ticks == 0
                 self.open_results[self.instruments[k].quote_currency] += holding.value
         return 0
 
-    # -- postings and marks ------------------------------------------------------------------------
+    # -- postings and marks ----------------------------------------------------------------------
 
     cdef int post(self, int currency, int giver, int taker, money_t amount) noexcept nogil:
         cdef leg_t leg
         if (currency < 0 or currency >= self.currency_count or giver < 0 or taker < 0
-                or giver >= ACCOUNT_COUNT or taker >= ACCOUNT_COUNT):
+                or giver >= ACCOUNT_COUNT or taker >= ACCOUNT_COUNT or giver == taker):
             return LEDGER_INVALID
         leg.currency = currency
         leg.giver = giver
@@ -346,7 +346,7 @@ cdef class Accounts:
             self.stale[word] |= self.dependents[instrument * self.word_count + word]
         return LEDGER_OK
 
-    # -- values ------------------------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------
 
     cdef int convert(self, money_t amount, int currency, int round_up, money_t* out) noexcept nogil:
         return _convert(self, amount, currency, round_up, out)
@@ -397,8 +397,8 @@ cdef class Accounts:
             return False
         for k in range(self.currency_count):
             accounts = &self.balances[k * ACCOUNT_COUNT]
-            if ((accounts[<int>ACCOUNT_CASH] != 0 or accounts[<int>ACCOUNT_DUST] != 0)
-                    and not self._rate_is_fresh(k, now_ns)):
+            if ((accounts[<int>ACCOUNT_CASH] != 0 or accounts[<int>ACCOUNT_DUST] != 0
+                 or self.open_results[k] != 0) and not self._rate_is_fresh(k, now_ns)):
                 return False
         for k in range(self.instrument_count):
             terms = &self.instruments[k]
@@ -430,7 +430,7 @@ cdef class Accounts:
                 return -1
         return 0
 
-    # -- Python face; documented in accounts.pyi ------------------------------------------------------
+    # -- Python face; documented in accounts.pyi -------------------------------------------------
 
     def declare_instrument(self, **fields):
         cdef instrument_t terms
@@ -526,7 +526,7 @@ cdef class Accounts:
         cdef holding_t h = self.holdings[instrument]
         return Holding(h.lots, h.cost_ticklots, h.mark_ticks, h.marked_ns, h.value)
 
-    # -- state as bytes ----------------------------------------------------------------------------
+    # -- state as bytes --------------------------------------------------------------------------
 
     cdef uint64_t _terms_hash(self) noexcept nogil:
         """FNV-1a over the sizes of the books and the terms that give the integers a meaning."""

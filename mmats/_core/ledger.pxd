@@ -35,7 +35,7 @@ cdef class Ledger(Accounts):
     cdef public bint auto_convert         # buy a missing quote currency from the account currency
     cdef public int64_t conversion_cost_ppm
 
-    # -- events --------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------
     # Post one fill. Updates cell, holding, balances and value; `out` is written on success.
     # On an error nothing has changed.
     cdef int apply_fill(self, int strategy, const report_t* report, int instrument, int side,
@@ -43,7 +43,7 @@ cdef class Ledger(Accounts):
     # Swap or rollover of one position, positive = received; paid in the account currency.
     cdef int carry(self, int strategy, int instrument, money_t amount_quote) noexcept nogil
 
-    # -- queries (Accounts has equity, convert, notional, is_valued, check_balanced) -----------------
+    # -- queries; equity, convert, notional, is_valued and check_balanced are of Accounts --------
     # Money that may back new orders: settlement cash - margin in use + min(0, open result of
     # margin positions), account currency. Reservations are the caller's to subtract.
     cdef int free_money(self, money_t* out) noexcept nogil
@@ -51,7 +51,7 @@ cdef class Ledger(Accounts):
     # Open result of one cell in account currency (marks, rounded down).
     cdef int unrealized(self, int strategy, int instrument, money_t* out) noexcept nogil
 
-    # -- steps of the above --------------------------------------------------------------------
+    # -- steps of the above ----------------------------------------------------------------------
     cdef int _draft_fill(self, draft_t* draft, const report_t* report, int instrument,
                          int side) noexcept nogil
     cdef int _draft_base_fee(self, draft_t* draft, const instrument_t* terms, int instrument,

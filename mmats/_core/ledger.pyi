@@ -4,7 +4,7 @@ Money is an integer in 1e-8 units of its currency, prices are ticks and quantiti
 instrument.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from mmats._core.accounts import Account as Account
 from mmats._core.accounts import Accounts
@@ -45,6 +45,7 @@ class FillResult(NamedTuple):
     closed_lots: int
     """How much of the fill reduced the position."""
 
+@final
 class Ledger(Accounts):
     """Positions, fees and results of one trading account."""
 

@@ -116,7 +116,7 @@ cdef int _drafted(const draft_t* draft, int currency, int account, money_t* bala
 cdef class Ledger(Accounts):
     """Positions, fees and results of one trading account; the module's docstring has the rules."""
 
-    # -- fills -------------------------------------------------------------------------------------
+    # -- fills -----------------------------------------------------------------------------------
 
     cdef int apply_fill(self, int strategy, const report_t* report, int instrument, int side,
                         ts_ns_t now_ns, fill_result_t* out) noexcept nogil:
@@ -251,6 +251,9 @@ cdef class Ledger(Accounts):
         """Turn newly realised ticks * lots into money; margin pays it in the account currency."""
         cdef money_t total = 0, quote = 0
         cdef int code
+        draft.result.realized = 0
+        if draft.result.closed_lots == 0:
+            return LEDGER_OK
         if (mmats_muldiv_floor(draft.cell.realized_ticklots, terms.money_num, terms.money_den,
                                &total, NULL)
                 or mmats_sub(total, draft.cell.realized_quote, &quote)):
@@ -347,7 +350,7 @@ cdef class Ledger(Accounts):
             cell.carry = total
         return code
 
-    # -- queries -----------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------
 
     cdef int margin_used(self, money_t* out) noexcept nogil:
         cdef const instrument_t* terms
@@ -396,6 +399,8 @@ cdef class Ledger(Accounts):
                     and (mmats_mul(self.holdings[k].lots, self.instruments[k].lot_units, &units)
                          or mmats_sub(out[0], units, out))):
                 return LEDGER_OVERFLOW
+        if out[0] < 0:
+            out[0] = 0  # a position that CASH does not back is no debt
         return LEDGER_OK
 
     cdef int free_money(self, money_t* out) noexcept nogil:
@@ -438,7 +443,7 @@ cdef class Ledger(Accounts):
             return LEDGER_OVERFLOW
         return self.convert(quote, terms.quote_currency, 0, out)
 
-    # -- Python face; documented in ledger.pyi -----------------------------------------------------
+    # -- Python face; documented in ledger.pyi ---------------------------------------------------
 
     def apply(self, *, int strategy, int instrument, int side, lots_t lots, price_ticks_t price,
               money_t fee=0, int fee_currency=0, ts_ns_t now_ns=0):
