@@ -337,7 +337,9 @@ cdef class Crossing(OrderDesk):
         cdef int buys = not delta.flags & DELTA_ASK
         cdef working_t* work
         cdef int k, is_buy
-        depth.apply(delta)
+        if depth.used_count:
+            depth.forget(delta)
+        depth.book.apply(delta)
         if delta.flags & DELTA_LAST:
             market.bid = depth.book.best_bid_ticks()
             market.ask = depth.book.best_ask_ticks()
