@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmats._core.matching import SimulatedVenue
+from tests.fakes.oracles_matching import OneBar, price_in_one_bar
 from tests.fakes.venue_market import (
     ASK,
     BUY,
@@ -152,6 +153,34 @@ def test_any_orders_on_any_bars(
                 taken[fill["ts_event_ns"] // MINUTE] += fill["last_lots"]
         assert all(lots <= rows[k][4] // 2 for k, lots in taken.items())
         assert sum(fill["last_lots"] for fill in fills(reports)) <= sum(r[4] // 2 for r in rows)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from([LIMIT, STOP, TAKE_PROFIT]), side=st.sampled_from([BUY, SELL]),
+    away=st.integers(6, 40), low=st.integers(0, 50), high=st.integers(0, 50),
+    start=st.integers(-30, 30), flags=st.sampled_from([0, 1, 2]), spread=st.integers(0, 5),
+    slip=st.integers(0, 3), path=st.integers(1, 4),
+)
+def test_one_order_in_one_bar_does_what_the_table_says(
+    kind: int, side: int, away: int, low: int, high: int, start: int, flags: int, spread: int,
+    slip: int, path: int,
+) -> None:
+    # far enough from the last close of 1000 to rest: limits and targets wait on opposite sides
+    level_ticks = 1000 - side * away if kind != STOP else 1000 + side * away
+    row = (1000 + start, 1000 + max(high, start), 1000 - max(low, -start), 1000)
+    at = venue(
+        cost={"spread_ticks": spread, "slippage_model": 1, "slippage_value": slip},
+        fill={"path": path},
+    )
+    at.feed(bars([(1000, 1000, 1000, 1000)], flags=flags))
+    name = "price_ticks" if kind == LIMIT else "trigger_ticks"
+    send(at, MINUTE, 0, side, 3, kind, **{name: level_ticks})
+    at.feed(bars([row], first=2, flags=flags))
+    bar = OneBar(row[0], row[1], row[2], flags, spread, slip)
+    expected = price_in_one_bar(bar, kind, side, level_ticks)
+    got = [fill["last_ticks"] for fill in fills(at.reports())]
+    assert got == ([] if expected is None else [expected])
 
 
 @settings(max_examples=100, deadline=None)
