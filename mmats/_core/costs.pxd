@@ -8,7 +8,7 @@ from mmats._core.types cimport instrument_t, lots_t, money_t, price_ticks_t
 cpdef enum FeeAsset:
     FEE_QUOTE = 1
     FEE_BASE = 2          # always the base asset
-    FEE_RECEIVED = 3      # the asset that the fill brings in (Binance): base on buys, quote on sells
+    FEE_RECEIVED = 3      # what the fill brings in (Binance): base on buys, quote on sells
     FEE_THIRD = 4         # a named asset (BNB)
     FEE_ACCOUNT = 5       # the account currency (OANDA)
 

@@ -14,6 +14,7 @@ cdef class Crossing(OrderDesk):
     cdef list depths
     cdef void** depth_table               # [instrument] borrowed from `depths`
 
+    cdef void _widen_bounds(self, market_t* market, const working_t* work) noexcept nogil
     # How far the price has to go until the order acts: <= 0 = it acts now, the smallest first;
     # INT64_MAX = not in this event.
     cdef int64_t distance(self, const market_t* market, const working_t* work) noexcept nogil
@@ -31,7 +32,8 @@ cdef class Crossing(OrderDesk):
     cdef lots_t _take_at(self, market_t* market, int slot, lots_t lots, price_ticks_t price,
                          price_ticks_t touch, lots_t volume_lots) noexcept nogil
     cdef lots_t _volume(self, const market_t* market, int side) noexcept nogil
-    cdef void _take_levels(self, market_t* market, int slot, lots_t want, Depth depth) noexcept nogil
+    cdef void _take_levels(self, market_t* market, int slot, lots_t want,
+                           Depth depth) noexcept nogil
     cdef void _make(self, market_t* market, int slot) noexcept nogil
     cdef void _make_levels(self, market_t* market, int slot, Depth depth) noexcept nogil
     cdef lots_t _available(self, const market_t* market, const working_t* work, lots_t want,

@@ -12,7 +12,7 @@ from mmats._core.costs cimport slippage_at
 from mmats._core.depth cimport Depth
 from mmats._core.desk cimport OrderDesk, acts_on_fall, market_t, working_t
 from mmats._core.types cimport (
-    BAR_BID, BAR_MID, DELTA_ASK, DELTA_LAST, DELTA_SNAPSHOT, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE,
+    BAR_BID, BAR_MID, DELTA_ASK, DELTA_LAST, DELTA_SNAPSHOT, EVENT_DELTA, EVENT_QUOTE,
     EVENT_TRADE, FLAG_POST_ONLY, LIQUIDITY_MAKER, LIQUIDITY_TAKER, ORDER_LIMIT, ORDER_MARKET,
     ORDER_STOP_LIMIT, ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, REPORT_CANCELED, REPORT_TRIGGERED,
     SIDE_BUY, TIF_FOK, TIF_IOC, TRADE_SELLER, VENUE_FOK_NOT_FILLED, VENUE_IOC_REST, VENUE_OK,
@@ -30,9 +30,57 @@ cdef class Crossing(OrderDesk):
             raise MemoryError("simulated venue: table of books")
         for k in range(len(instruments)):
             self.depth_table[k] = <void*>self.depths[k]
+            self.refresh_bounds(&self.markets[k])
 
     def __dealloc__(self):
         free(self.depth_table)
+
+    # -- when to look --------------------------------------------------------------------------
+
+    cdef void refresh_bounds(self, market_t* market) noexcept nogil:
+        cdef int k
+        market.attention = 0
+        market.trailing = 0
+        market.expire_ns = INT64_MAX
+        market.ask_low = 0
+        market.bid_low = 0
+        market.ask_high = INT64_MAX
+        market.bid_high = INT64_MAX
+        for k in range(market.count):
+            self._widen_bounds(market, &self.working[market.slots[k]])
+
+    cdef void _widen_bounds(self, market_t* market, const working_t* work) noexcept nogil:
+        """Bounds may be too wide, never too narrow: they only decide whether to look."""
+        cdef price_ticks_t level = work.trigger_ticks
+        cdef int is_buy = work.side == SIDE_BUY
+        cdef int falls
+        if work.expire_ns < market.expire_ns:
+            market.expire_ns = work.expire_ns
+        if work.type == ORDER_MARKET or work.is_fresh:
+            market.attention += 1
+            return
+        if work.type == ORDER_TRAILING_STOP:
+            market.trailing += 1
+            if level == 0:
+                market.attention += 1
+            elif is_buy:
+                market.ask_high = min(market.ask_high, level)
+                market.ask_low = max(market.ask_low, level - work.trail_ticks - 1)
+            else:
+                market.bid_low = max(market.bid_low, level)
+                market.bid_high = min(market.bid_high, level + work.trail_ticks + 1)
+            return
+        if work.type == ORDER_LIMIT:
+            level = work.price_ticks
+        falls = acts_on_fall(work)
+        if is_buy and falls:
+            market.ask_low = max(market.ask_low, level)
+        elif is_buy:
+            market.ask_high = min(market.ask_high, level)
+        elif falls:
+            market.bid_low = max(market.bid_low, level)
+        else:
+            market.bid_high = min(market.bid_high, level)
 
     # -- which order is next -------------------------------------------------------------------
 
@@ -289,7 +337,9 @@ cdef class Crossing(OrderDesk):
         cdef int buys = not delta.flags & DELTA_ASK
         cdef working_t* work
         cdef int k, is_buy
-        depth.apply(delta)
+        if depth.used_count:
+            depth.forget(delta)
+        depth.book.apply(delta)
         if delta.flags & DELTA_LAST:
             market.bid = depth.book.best_bid_ticks()
             market.ask = depth.book.best_ask_ticks()

@@ -18,8 +18,8 @@ cdef class Depth:
     cdef used_t[USED_MAX] used
     cdef int used_count
 
-    # One row of a book message; what we took of a level is forgotten when its size changes.
-    cdef void apply(self, const event_t* delta) noexcept nogil
+    # What we took of a level is forgotten when a row of the book changes its size.
+    cdef void forget(self, const event_t* delta) noexcept nogil
     # Next level worse than `beyond` (0 = start at the best), not worse than `limit` (0 = any), with
     # something left. 1 = written, 0 = none.
     cdef int next_offer(self, int is_ask, price_ticks_t beyond, price_ticks_t limit,

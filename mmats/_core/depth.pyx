@@ -14,11 +14,8 @@ cdef class Depth:
         self.book = OrderBook()
         self.used_count = 0
 
-    cdef void apply(self, const event_t* delta) noexcept nogil:
+    cdef void forget(self, const event_t* delta) noexcept nogil:
         cdef int at
-        self.book.apply(delta)
-        if cython.likely(self.used_count == 0):
-            return
         if delta.flags & DELTA_CLEAR:
             self.used_count = 0
             return

@@ -143,6 +143,8 @@ cdef class OrderDesk(VenuePort):
     cdef int is_present(self, const market_t* market, ts_ns_t ts) noexcept nogil
     # A new or changed order is on the list: may it trade at once?
     cdef void on_arrival(self, market_t* market, int slot) noexcept nogil
+    # The list changed: between which prices does nothing happen?
+    cdef void refresh_bounds(self, market_t* market) noexcept nogil
     # What a taker would face now is written to market.bid and market.ask.
     cdef void update_touch(self, market_t* market) noexcept nogil
 
@@ -171,8 +173,6 @@ cdef class OrderDesk(VenuePort):
                          money_t* out) noexcept nogil
     cdef void add_slot(self, market_t* market, int slot) noexcept nogil
     cdef void remove_slot(self, market_t* market, int slot) noexcept nogil
-    cdef void widen_bounds(self, market_t* market, const working_t* order) noexcept nogil
-    cdef void refresh_bounds(self, market_t* market) noexcept nogil
     cdef void roll_day(self, market_t* market, ts_ns_t now_ns) noexcept nogil
     cdef int has_room(self) noexcept nogil
 

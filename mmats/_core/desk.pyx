@@ -69,7 +69,6 @@ cdef class OrderDesk(VenuePort):
         for k in range(n):
             self.markets[k].index = k
             self.markets[k].slots = self.slot_lists + <size_t>k * SLOTS_MAX
-            self.refresh_bounds(&self.markets[k])
 
     def __dealloc__(self):
         free(self.instruments)
@@ -125,6 +124,9 @@ cdef class OrderDesk(VenuePort):
     cdef void update_touch(self, market_t* market) noexcept nogil:
         pass
 
+    cdef void refresh_bounds(self, market_t* market) noexcept nogil:
+        pass
+
     # -- the port ------------------------------------------------------------------------------
 
     cdef int submit(self, const order_t* order, ts_ns_t now_ns) except -2:
@@ -140,7 +142,8 @@ cdef class OrderDesk(VenuePort):
         return self.send(ACTION_CANCEL, &order, now_ns)
 
     cdef int modify(self, int64_t order_id, int instrument, lots_t quantity_lots,
-                    price_ticks_t price_ticks, price_ticks_t trigger_ticks, ts_ns_t now_ns) except -2:
+                    price_ticks_t price_ticks, price_ticks_t trigger_ticks,
+                    ts_ns_t now_ns) except -2:
         cdef order_t order
         self.check_route(instrument, order_id, 0)
         memset(&order, 0, sizeof(order_t))
@@ -515,51 +518,6 @@ cdef class OrderDesk(VenuePort):
         memmove(&market.slots[k], &market.slots[k + 1], (market.count - k) * sizeof(int16_t))
         self.refresh_bounds(market)
 
-    cdef void refresh_bounds(self, market_t* market) noexcept nogil:
-        cdef int k
-        market.attention = 0
-        market.trailing = 0
-        market.expire_ns = INT64_MAX
-        market.ask_low = 0
-        market.bid_low = 0
-        market.ask_high = INT64_MAX
-        market.bid_high = INT64_MAX
-        for k in range(market.count):
-            self.widen_bounds(market, &self.working[market.slots[k]])
-
-    cdef void widen_bounds(self, market_t* market, const working_t* work) noexcept nogil:
-        """Bounds may be too wide, never too narrow: they only decide whether to look."""
-        cdef price_ticks_t level = work.trigger_ticks
-        cdef int is_buy = work.side == SIDE_BUY
-        cdef int falls
-        if work.expire_ns < market.expire_ns:
-            market.expire_ns = work.expire_ns
-        if work.type == ORDER_MARKET or work.is_fresh:
-            market.attention += 1
-            return
-        if work.type == ORDER_TRAILING_STOP:
-            market.trailing += 1
-            if level == 0:
-                market.attention += 1
-            elif is_buy:
-                market.ask_high = min(market.ask_high, level)
-                market.ask_low = max(market.ask_low, level - work.trail_ticks - 1)
-            else:
-                market.bid_low = max(market.bid_low, level)
-                market.bid_high = min(market.bid_high, level + work.trail_ticks + 1)
-            return
-        if work.type == ORDER_LIMIT:
-            level = work.price_ticks
-        falls = acts_on_fall(work)
-        if is_buy and falls:
-            market.ask_low = max(market.ask_low, level)
-        elif is_buy:
-            market.ask_high = min(market.ask_high, level)
-        elif falls:
-            market.bid_low = max(market.bid_low, level)
-        else:
-            market.bid_high = min(market.bid_high, level)
-
     # -- carry ---------------------------------------------------------------------------------
 
     cdef void roll_day(self, market_t* market, ts_ns_t now_ns) noexcept nogil:
@@ -570,7 +528,9 @@ cdef class OrderDesk(VenuePort):
         cdef int days, strategy, k
         cdef lots_t lots
         cdef money_t amount
-        cdef price_ticks_t price = market.price if market.price > 0 else (market.bid + market.ask) // 2
+        cdef price_ticks_t price = market.price
+        if price <= 0:
+            price = (market.bid + market.ask) // 2
         market.day_end_ns = day_end_after(market, now_ns)
         if end_ns == 0 or spec.settlement != SETTLE_MARGIN or price <= 0:
             return

@@ -27,8 +27,12 @@ cdef class SimulatedVenue(Crossing):
     # Bar handling is in steps so that reports can be answered in the middle of a bar's path:
     #   if venue.begin(event): while venue.step(): <drain next_report into the pipeline>
     # For quotes, trades and deltas begin()/step() work the same way.
-    cdef int begin(self, const event_t* event) noexcept nogil    # 1 = step() has work, 0 = nothing can happen
-    cdef int step(self) noexcept nogil                           # 1 = reports may be waiting, call again; 0 = done
+    # Between two steps the driver calls next_report(venue.now_ns or later) and answers a report at
+    # its ts_recv_ns; an answer dated later than that misses the rest of the bar's path.
+    # begin: 1 = step() has work, 0 = nothing can happen; the event is taken in either way.
+    cdef int begin(self, const event_t* event) noexcept nogil
+    # step: 1 = reports may be waiting, call again; 0 = done.
+    cdef int step(self) noexcept nogil
     cdef int has_reports(self) noexcept nogil
 
     # The kind of data that fills this instrument's orders; 0 = the finest seen so far.
@@ -46,7 +50,8 @@ cdef class SimulatedVenue(Crossing):
     cdef void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil
     cdef void _absorb_quote(self, market_t* market, const event_t* quote) noexcept nogil
     cdef void _absorb_trade(self, market_t* market, const event_t* trade) noexcept nogil
-    cdef void _offer_volume(self, market_t* market, lots_t volume_lots, lots_t unlimited) noexcept nogil
+    cdef void _offer_volume(self, market_t* market, lots_t volume_lots,
+                            lots_t unlimited) noexcept nogil
     cdef void _set_offsets(self, market_t* market, price_ticks_t price) noexcept nogil
     cdef void _read_bar(self, market_t* market, const event_t* bar) noexcept nogil
     cdef int _can_act(self, market_t* market) noexcept nogil

@@ -9,11 +9,11 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 from libc.string cimport memset
 
+from mmats._core.book cimport BOOK_STALE_RECONNECT
 from mmats._core.costs cimport cost_model_t, spread_at
 from mmats._core.crossing cimport Crossing, has_path
 from mmats._core.depth cimport Depth
 from mmats._core.desk cimport carry_t, fill_model_t, market_t, queue_t, working_t
-from mmats._core.book cimport BOOK_STALE_RECONNECT
 from mmats._core.path cimport (
     LEG_COUNT, LEG_OPEN, PATH_HIGH_FIRST, PATH_LOW_FIRST, PATH_WORST, path_is_high_nearer,
     path_move, path_order, path_seek, path_start, path_t, path_time_at, path_turn,
@@ -197,7 +197,8 @@ cdef class SimulatedVenue(Crossing):
         market.ask = trade.a + market.ask_offset
         self._offer_volume(market, trade.b, trade.b)
 
-    cdef void _offer_volume(self, market_t* market, lots_t volume_lots, lots_t unlimited) noexcept nogil:
+    cdef void _offer_volume(self, market_t* market, lots_t volume_lots,
+                            lots_t unlimited) noexcept nogil:
         cdef int64_t share_ppm = self.costs[market.index].volume_share_ppm
         market.volume_lots = volume_lots
         market.pool_lots = unlimited
@@ -520,5 +521,5 @@ cdef fill_model_t fill_from(fields) except *:
 cdef int _check_names(str what, fields, known) except -1:
     unknown = sorted(set(fields) - set(known))
     if unknown:
-        raise ValueError(f"{what}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise ValueError(f"{what}: unknown {unknown}; known are {sorted(known)}")
     return 0

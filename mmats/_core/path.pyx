@@ -7,7 +7,9 @@ middle of a bar meets a price that does not know the rest of the bar.
 
 from libc.stdint cimport int64_t
 
-from mmats._core.types cimport event_t, mmats_muldiv_ceil, mmats_muldiv_floor, price_ticks_t, ts_ns_t
+from mmats._core.types cimport (
+    event_t, mmats_muldiv_ceil, mmats_muldiv_floor, price_ticks_t, ts_ns_t,
+)
 
 
 cdef void path_start(path_t* path, const event_t* bar, ts_ns_t open_ns) noexcept nogil:
@@ -54,8 +56,9 @@ cdef ts_ns_t path_time_at(const path_t* path, price_ticks_t price) noexcept nogi
     cdef price_ticks_t start = path.prices[path.leg]
     cdef ts_ns_t span_ns = path.times[path.leg + 1] - path.times[path.leg]
     cdef int64_t length = (path.prices[path.leg + 1] - start) * path.step
+    cdef int64_t gone = (price - start) * path.step
     cdef int64_t part_ns = span_ns
-    if length > 0 and mmats_muldiv_ceil(span_ns, (price - start) * path.step, length, &part_ns) != 0:
+    if length > 0 and mmats_muldiv_ceil(span_ns, gone, length, &part_ns) != 0:
         part_ns = span_ns
     part_ns += path.times[path.leg]
     return part_ns if part_ns > path.time_ns else path.time_ns

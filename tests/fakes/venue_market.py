@@ -1,12 +1,12 @@
 """A small market for tests of the simulated venue: events in short form, reports in words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
 from numpy.typing import NDArray
 
-from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
 from mmats._core.matching import SimulatedVenue
 
 SECOND = 1_000_000_000
@@ -98,7 +98,7 @@ def level(ts: int, side: int, price: int, lots: int) -> Events:
 
 
 def venue(
-    *, cost: dict[str, int] | None = None, fill: dict[str, int] | None = None,
+    *, cost: Mapping[str, int] | None = None, fill: Mapping[str, int] | None = None,
     strategy_count: int = 1, **instrument: int,
 ) -> SimulatedVenue:
     """One instrument with one-minute bars, no costs and no latency unless said otherwise."""

@@ -1,24 +1,41 @@
 """Fees, slippage and carry of simulated fills, with figures worked out by hand."""
 
+from typing import Any
+
 import pytest
 
 from mmats._core.costs import slippage_ticks
 from mmats._core.ledger import Ledger
 from mmats._core.matching import SimulatedVenue
 from tests.fakes.venue_market import (
-    ACCOUNT_FEE, BASE_FEE, BUY, DAY, LIMIT, QUOTE_FEE, RECEIVED_FEE, SECOND, SELL, THIRD_FEE, bars,
-    fills, quote, send, venue,
+    ACCOUNT_FEE,
+    BASE_FEE,
+    BUY,
+    DAY,
+    LIMIT,
+    QUOTE_FEE,
+    RECEIVED_FEE,
+    SECOND,
+    SELL,
+    THIRD_FEE,
+    bars,
+    fills,
+    quote,
+    send,
+    venue,
 )
 
 BASE, QUOTE = 1, 2
-COIN = {
+COIN: dict[str, Any] = {
     # tick 0.01, lot 0.00001, money in 1e-8: one tick-lot is 10 units, one lot 1000 units of base
     "money_num": 10, "money_den": 1, "lot_units": 1000, "base_currency": BASE,
     "quote_currency": QUOTE,
 }
 
 
-def fee_of(side: int, lots: int, price: int, maker: bool = False, **cost: int) -> tuple[int, int]:
+def fee_of(
+    cost: dict[str, int], side: int, lots: int, price: int, maker: bool = False
+) -> tuple[int, int]:
     at = venue(cost=cost, **COIN)
     at.feed(quote(SECOND, price, price + 1) if side == SELL else quote(SECOND, price - 1, price))
     if maker:
@@ -43,34 +60,33 @@ def fee_of(side: int, lots: int, price: int, maker: bool = False, **cost: int) -
 )
 def test_taker_fees_are_rounded_up(cost: dict[str, int], fee: int) -> None:
     # 5 lots at 6,172,961 ticks of 10 units: 308,648,050
-    assert fee_of(BUY, 5, 6_172_961, **cost) == (fee, QUOTE)
+    assert fee_of(cost, BUY, 5, 6_172_961) == (fee, QUOTE)
 
 
 def test_a_part_of_a_unit_is_charged_in_full() -> None:
     # 1 lot at 12,345 ticks = 123,450 units; 7 ppm = 0.86415
-    assert fee_of(BUY, 1, 12_345, taker_ppm=7) == (1, QUOTE)
+    assert fee_of({"taker_ppm": 7}, BUY, 1, 12_345) == (1, QUOTE)
 
 
 def test_makers_pay_their_own_rate_and_a_rebate_is_rounded_toward_zero() -> None:
     # 1 lot at 12,344 = 123,440 units; -20 ppm = -2.4688
-    assert fee_of(BUY, 1, 12_345, maker=True, taker_ppm=1000, maker_ppm=-20) == (-2, QUOTE)
+    assert fee_of({"taker_ppm": 1000, "maker_ppm": -20}, BUY, 1, 12_345, maker=True) == (-2, QUOTE)
 
 
 def test_binance_takes_the_fee_of_a_buy_in_the_bought_asset() -> None:
     # 1000 lots at 5,000,000 ticks = 5e10 units; 0.1 % = 5e7 of quote = 1000 units of base
-    assert fee_of(BUY, 1000, 5_000_000, taker_ppm=1000, fee_asset=RECEIVED_FEE) == (1000, BASE)
-    assert fee_of(SELL, 1000, 5_000_000, taker_ppm=1000, fee_asset=RECEIVED_FEE) == (
-        50_000_000, QUOTE,
-    )
-    assert fee_of(SELL, 1000, 5_000_000, taker_ppm=1000, fee_asset=BASE_FEE) == (1000, BASE)
+    received = {"taker_ppm": 1000, "fee_asset": RECEIVED_FEE}
+    assert fee_of(received, BUY, 1000, 5_000_000) == (1000, BASE)
+    assert fee_of(received, SELL, 1000, 5_000_000) == (50_000_000, QUOTE)
+    assert fee_of({**received, "fee_asset": BASE_FEE}, SELL, 1000, 5_000_000) == (1000, BASE)
     # 3 lots at 7,777,777: 233,333,310 * 0.1 % = 233,334 of quote = 3.0000086 units of base
-    assert fee_of(BUY, 3, 7_777_777, taker_ppm=1000, fee_asset=RECEIVED_FEE) == (4, BASE)
+    assert fee_of(received, BUY, 3, 7_777_777) == (4, BASE)
 
 
 @pytest.mark.parametrize("asset", [THIRD_FEE, ACCOUNT_FEE])
 def test_without_a_rate_the_fee_is_charged_in_quote_currency(asset: int) -> None:
-    got = fee_of(BUY, 1000, 5_000_000, taker_ppm=1000, fee_asset=asset, fee_currency=3)
-    assert got == (50_000_000, QUOTE)
+    cost = {"taker_ppm": 1000, "fee_asset": asset, "fee_currency": 3}
+    assert fee_of(cost, BUY, 1000, 5_000_000) == (50_000_000, QUOTE)
 
 
 @pytest.mark.parametrize(

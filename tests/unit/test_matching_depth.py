@@ -5,8 +5,24 @@ from typing import Any
 import pytest
 
 from tests.fakes.venue_market import (
-    ASK, BUY, BY_BUYER, BY_SELLER, FOK, IOC, LIMIT, SECOND, SELL, STOP, fills, level, send,
-    snapshot, story, trade, venue, words,
+    ASK,
+    BUY,
+    BY_BUYER,
+    BY_SELLER,
+    FOK,
+    IOC,
+    LIMIT,
+    SECOND,
+    SELL,
+    STOP,
+    fills,
+    level,
+    send,
+    snapshot,
+    story,
+    trade,
+    venue,
+    words,
 )
 
 BIDS = {1000: 10, 999: 20, 998: 30}

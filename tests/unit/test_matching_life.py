@@ -6,8 +6,31 @@ import pytest
 
 from mmats._core.matching import SimulatedVenue
 from tests.fakes.venue_market import (
-    BUY, DAY, DAY_ORDER, GTD, IOC, LIMIT, MARKET, MINUTE, POST_ONLY, QUOTE, REDUCE_ONLY, SECOND,
-    SELL, STOP, STOP_LIMIT, TRAILING, bars, fills, order_id, quote, send, story, timer, venue,
+    BUY,
+    DAY,
+    DAY_ORDER,
+    GTD,
+    IOC,
+    LIMIT,
+    MARKET,
+    MINUTE,
+    POST_ONLY,
+    QUOTE,
+    REDUCE_ONLY,
+    SECOND,
+    SELL,
+    STOP,
+    STOP_LIMIT,
+    TRAILING,
+    bars,
+    fills,
+    on_fill,
+    order_id,
+    quote,
+    send,
+    story,
+    timer,
+    venue,
     words,
 )
 
@@ -268,3 +291,43 @@ def test_trade_ids_are_unique_and_rise() -> None:
         send(at, SECOND, slot, BUY, 1, tif=IOC)
     assert [fill["trade_id"] for fill in fills(at.reports())] == [1, 2, 3, 4, 5]
     assert at.fill_count == 5
+
+
+def test_reports_of_two_markets_are_handed_out_in_the_order_in_which_they_reach_us() -> None:
+    at = SimulatedVenue([{"bar_interval_ns": MINUTE}] * 2, fill={"path": 4})
+    for instrument in (0, 1):
+        at.feed(bars([FLAT], instrument=instrument))
+        send(at, MINUTE, instrument, BUY, 5, LIMIT, price_ticks=991, instrument=instrument)
+    at.reports()
+    # the first market falls to 990 at 20 s, the second to 980 and is at 990 after 10 s
+    at.feed(bars([(1000, 1000, 990, 1000)], first=2, instrument=0))
+    at.feed(bars([(1000, 1000, 980, 1000)], first=2, instrument=1))
+    hit = fills(at.reports())
+    assert [(fill["order_id"] & 4095, fill["ts_recv_ns"]) for fill in hit] == [
+        (1, MINUTE + 10 * SECOND), (0, MINUTE + 20 * SECOND),
+    ]
+
+
+def test_a_fill_whose_notional_does_not_fit_does_not_happen() -> None:
+    at = venue()
+    at.feed(bars([FLAT]))
+    send(at, MINUTE, 0, BUY, 2**50)
+    assert story(at, bars([(2**14, 2**14, 2**14, 2**14)], first=2)) == [(0, "canceled", "price")]
+    assert at.position_lots(0, 0) == 0
+
+
+def test_an_answer_in_the_middle_of_a_bar_has_latency_too() -> None:
+    at = venue(fill={"path": 4, "order_latency_ns": SECOND})
+    at.feed(bars([FLAT]))
+    send(at, MINUTE, 0, BUY, 5, LIMIT, price_ticks=991)
+    seen: list[dict[str, Any]] = []
+
+    def answer(report: dict[str, Any]) -> None:
+        if report["order_id"] & 4095 == 0:
+            send(at, report["ts_recv_ns"], 1, SELL, 5)
+
+    at.feed(bars([(1000, 1000, 980, 1000)], first=2), on_fill(at, seen, answer))
+    entry, leave = fills(seen)
+    # 990 at 10 s; told at 11 s; the answer arrives at 12 s where the path is at 988
+    assert (entry["ts_event_ns"], entry["last_ticks"]) == (MINUTE + 10 * SECOND, 991)
+    assert (leave["ts_event_ns"], leave["last_ticks"]) == (MINUTE + 12 * SECOND, 988)

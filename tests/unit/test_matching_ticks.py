@@ -5,8 +5,26 @@ from typing import Any
 import pytest
 
 from tests.fakes.venue_market import (
-    BUY, FOK, IOC, LIMIT, MARKET, POST_ONLY, QUOTE, SECOND, SELL, STOP, TAKE_PROFIT, TRAILING, bars,
-    fills, quote, send, story, trade, venue, words,
+    BUY,
+    FOK,
+    IOC,
+    LIMIT,
+    MARKET,
+    POST_ONLY,
+    QUOTE,
+    SECOND,
+    SELL,
+    STOP,
+    TAKE_PROFIT,
+    TRAILING,
+    bars,
+    fills,
+    quote,
+    send,
+    story,
+    trade,
+    venue,
+    words,
 )
 
 
@@ -127,7 +145,9 @@ def test_with_a_volume_share_market_orders_on_trades_share_its_size() -> None:
     at = traded(cost={"volume_share_ppm": 500_000})
     send(at, SECOND, 0, BUY, 4, MARKET)
     send(at, SECOND, 1, BUY, 4, MARKET)
-    assert story(at, trade(2 * SECOND, 1010, 10)) == [(0, "filled", 4, 1010), (1, "filled", 1, 1010)]
+    assert story(at, trade(2 * SECOND, 1010, 10)) == [
+        (0, "filled", 4, 1010), (1, "filled", 1, 1010),
+    ]
 
 
 def test_a_trade_through_a_resting_order_fills_it_up_to_the_size_of_the_trade() -> None:
