@@ -91,6 +91,7 @@ cdef class StrategySlot:
         self.signals = {}
         if isinstance(strategy, CompiledStrategy):
             self.compiled = strategy
+            return
         self.on_market_data = getattr(strategy, "on_market_data", None)
         self.on_signal_result = getattr(strategy, "on_signal_result", None)
         if getattr(self.on_signal_result, "__func__", None) is getattr(
@@ -218,8 +219,13 @@ cdef class Pipeline:
     def subscribe(self, int strategy, int instrument, int series):
         """Let a strategy hear the bars of a series."""
         cdef Series target = self.series[instrument][series]
-        target.subscribers.append(self.strategies[strategy])
+        cdef StrategySlot slot = self.strategies[strategy]
+        cdef scale_t* scale = &self.scales[instrument]
+        target.subscribers.append(slot)
         target.subscriber_count = len(target.subscribers)
+        if slot.compiled is not None:
+            slot.compiled.bind(instrument, target.symbol, dict(target.indicators.slots),
+                               scale.tick_num / scale.tick_den, scale.lot_num / scale.lot_den)
 
     def add_book(self, int instrument):
         """Keep an order book of an instrument on our side of the feed."""
