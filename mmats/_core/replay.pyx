@@ -209,7 +209,7 @@ cdef class Replay:
         cdef int64_t report_at = PROGRESS_EVERY
         live = [source for source in self.sources if (<Source>source).advance()]
         while live:
-            source = self._earliest(live)
+            source = <Source>live[0] if len(live) == 1 else self._earliest(live)
             event = &source.rows[source.position]
             if self.event_count == 0:
                 self.first_ns = event.ts_event_ns
