@@ -9,8 +9,7 @@ ports it is given makes it a backtest, paper, advisory or operator run.
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_REFCNT
-from libc.math cimport isnan
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -524,7 +523,7 @@ cdef class Pipeline:
             self._disable(slot, "on_signal_result", error)
         return 0
 
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal):
+    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal) except -1:
         """1 where no further result of this signal can come: done, and nothing protects it."""
         if outcome.state == STATE_PARTIALLY_FILLED or signal is None:
             return 0
