@@ -95,6 +95,5 @@ cdef class Pipeline:
     cdef int _sample(self) except -1
     cdef int _sample_cells(self) except -1
     # -- private --
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal)
-    # -- private --
+    cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
