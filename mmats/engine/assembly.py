@@ -302,7 +302,8 @@ def _add_strategies(
                 for feed in config.feeds
                 if config.instrument(feed.symbol) is catalogue.instruments[instrument]
             }
-            if hasattr(strategy, "on_order_book") and "delta" in kinds:
+            hears_book = getattr(strategy, "hears_book", hasattr(strategy, "on_order_book"))
+            if hears_book and "delta" in kinds:
                 pipeline.subscribe_book(number, instrument)
             key = (instrument, table.timeframe.ns)
             wanted.setdefault(key, []).extend(specs)
