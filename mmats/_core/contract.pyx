@@ -294,8 +294,8 @@ cdef class TradeSignal:
         if self.size is not None:
             problem = _to_grid(self.size, scale.lot_num, scale.lot_den, -1, &out.size_lots)
             problem = SIGNAL_SIZE if problem == SIGNAL_PRICE else problem
-        elif self.flags & FLAG_REDUCE_ONLY:
-            out.size_lots = WHOLE_POSITION
+        else:
+            out.size_lots = WHOLE_POSITION if self.flags & FLAG_REDUCE_ONLY else SIZE_UNSET
         if self.stop_loss is not None and problem == SIGNAL_OK:
             problem = _to_grid(self.stop_loss, scale.tick_num, scale.tick_den, -passive,
                                &out.stop_loss_ticks)

@@ -97,8 +97,7 @@ cdef class Pipeline:
     cdef int _sample(self) except -1
     cdef int _sample_cells(self) except -1
     # -- private --
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal) except -1
-    # -- private --
+    cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
     # -- private --
     cdef int _update_indicators(self, Series series, const event_t* bar) except -1

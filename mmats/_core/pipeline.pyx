@@ -34,7 +34,7 @@ from mmats._core.contract cimport (
 from mmats._core.indicators cimport IndicatorSet
 from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
-from mmats._core.orders cimport OrderManager, outcome_t
+from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
@@ -273,7 +273,7 @@ cdef class Pipeline:
 
     cdef inline int _mark(self, int instrument, price_ticks_t price) except -1:
         """Revalue the account at a new price and keep the equity curve."""
-        if self.now_ns >= self.sample_due_ns:
+        if self.now_ns > self.sample_due_ns:
             self._sample()
         if self.ledger.mark(instrument, price, self.now_ns) != 0 or self.gate.observe(self.now_ns) != 0:
             raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
@@ -301,7 +301,7 @@ cdef class Pipeline:
     cdef int _on_timer(self) except -1:
         cdef Series series
         cdef event_t closed
-        if self.now_ns >= self.sample_due_ns:
+        if self.now_ns > self.sample_due_ns:
             self._sample()
         for all_series in self.series:
             for item in all_series:
@@ -488,6 +488,8 @@ cdef class Pipeline:
         while self.venue.next_report(now_ns, &report):
             if report.ts_recv_ns > self.now_ns:
                 self.now_ns = report.ts_recv_ns
+                if self.now_ns > self.sample_due_ns:
+                    self._sample()
             self.orders.on_report(&report, self.now_ns)
             self._tell_results()
         return 0
@@ -496,11 +498,14 @@ cdef class Pipeline:
         cdef outcome_t outcome
         cdef StrategySlot slot
         while self.orders.next_outcome(&outcome):
-            if outcome.role != ROLE_ENTRY and outcome.lots > 0 and outcome.price_ticks == 0:
-                continue  # the end of a protective order without a fill is housekeeping
             slot = <StrategySlot>self.strategies[outcome.strategy]
-            if slot.on_signal_result is not None:
+            if slot.on_signal_result is None or not slot.enabled:
+                continue
+            # The end of a protective order without a fill is housekeeping, no result.
+            if outcome.role == ROLE_ENTRY or outcome.price_ticks != 0:
                 self._tell(slot, &outcome)
+            if self._is_last(&outcome):
+                slot.signals.pop(outcome.signal_id, None)
         return 0
 
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1:
@@ -515,32 +520,32 @@ cdef class Pipeline:
         result.pnl = outcome.realized / UNITS_PER_MONEY
         result.status = STATUS_NAMES[outcome.state]
         result.reason = REASON_NAMES[outcome.reason] if outcome.reason != 0 else ""
-        if outcome.role != ROLE_ENTRY or self._is_last(outcome, signal):
-            slot.signals.pop(outcome.signal_id, None)
         try:
             slot.on_signal_result(signal, result)
         except Exception as error:
             self._disable(slot, "on_signal_result", error)
         return 0
 
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal) except -1:
+    cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil:
         """1 where no further result of this signal can come: done, and nothing protects it."""
-        if outcome.state == STATE_PARTIALLY_FILLED or signal is None:
+        cdef int cell = outcome.strategy * self.ledger.instrument_count + outcome.instrument
+        cdef const bracket_t* bracket = &self.orders.brackets[cell]
+        if outcome.state == STATE_PARTIALLY_FILLED or bracket.signal_id == outcome.signal_id:
             return 0
-        if outcome.state == STATE_FILLED:
-            return signal.stop_loss is None and signal.take_profit is None
-        return 1
+        # A position whose protection ended on its own is being flattened in the signal's name.
+        return outcome.role == ROLE_ENTRY or bracket.side != 0 or self.ledger.cells[cell].lots == 0
 
     # -- samples ---------------------------------------------------------------------------------
 
     cdef int _sample(self) except -1:
-        """Keep the equity as it stood before the event that is about to be handled."""
+        """Keep the equity as it stood at the sample's time: what happened then counts, no more."""
         cdef int64_t* row
         if self.sample_due_ns != 0 and self.gate.is_valued:
             row = self.equity_samples.add()
             row[0] = self.sample_due_ns
             row[1] = self.gate.equity
-        self.sample_due_ns = (self.now_ns // self.sample_interval_ns + 1) * self.sample_interval_ns
+        self.sample_due_ns = (
+            (self.now_ns - 1) // self.sample_interval_ns + 1) * self.sample_interval_ns
         if self.now_ns >= self.cells_due_ns:
             self._sample_cells()
             self.cells_due_ns = (self.now_ns // HOUR_NS + 1) * HOUR_NS
