@@ -114,6 +114,7 @@ cdef class AccountState:
 
 cdef class CompiledStrategy:
     cdef readonly str name
+    cdef public object indicators  # names; set them in initialize
     cdef readonly Ledger ledger
     cdef readonly int index
     # Each writes up to SIGNALS_MAX signals to `out` and returns how many.

@@ -426,14 +426,24 @@ cdef class CompiledStrategy:
     """Base of strategies in Cython: cimport it, override `on_bar` and/or `on_book`."""
 
     supported_symbols = ()
-    indicators = ()
+    hears_book = False            # True: `on_book` is called for order book data
 
     def __init__(self, str name not None=""):
         self.name = name or type(self).__name__
         self.index = -1
+        self.indicators = ()
 
     def initialize(self, config):
         """Take the parameters of the configuration; called once before the first event."""
+
+    def bind(self, int instrument, str symbol, dict slots, double tick_size, double lot_size):
+        """Learn where each declared indicator is in the `indicators` of an instrument's bars."""
+
+    def on_market_data(self, data):
+        """Never called: a compiled strategy decides in `on_bar`."""
+
+    def on_signal_result(self, signal, result):
+        """Never called: a compiled strategy reads its position from the ledger."""
 
     cdef int on_bar(self, const event_t* bar, const double* indicators, signal_t* out) except -1:
         return 0

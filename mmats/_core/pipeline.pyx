@@ -20,6 +20,7 @@ cdef extern from "pages.h":
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
     PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
+    PyObject* PyList_GET_ITEM(object items, Py_ssize_t index)
 
 import traceback
 
@@ -55,6 +56,8 @@ cdef dict STATUS_NAMES = {
     STATE_DENIED: "DENIED", STATE_REJECTED: "REJECTED", STATE_CANCELED: "CANCELED",
     STATE_EXPIRED: "EXPIRED", STATE_FILLED: "FILLED", STATE_PARTIALLY_FILLED: "PARTIALLY_FILLED",
 }
+cdef frozenset CLOSE_ONLY = frozenset(
+    {"sma", "ema", "ewma", "wma", "rsi", "bbands", "stddev", "zscore", "macd", "roc", "mom"})
 cdef tuple PROBLEM_TEXTS = (
     "", "size is not a finite number above 0", "a price is not a finite number above 0",
     "a size or price is too large for an order",
@@ -91,6 +94,7 @@ cdef class StrategySlot:
         self.signals = {}
         if isinstance(strategy, CompiledStrategy):
             self.compiled = strategy
+            return
         self.on_market_data = getattr(strategy, "on_market_data", None)
         self.on_signal_result = getattr(strategy, "on_signal_result", None)
         if getattr(self.on_signal_result, "__func__", None) is getattr(
@@ -110,6 +114,8 @@ cdef class Series:
         self.interval_ns = interval_ns
         self.builder = builder
         self.indicators = IndicatorSet(specs)
+        self.reads_close_only = all(
+            name.partition(":")[0] in CLOSE_ONLY for name in self.indicators.specs)
         self.subscribers = []
         self.subscriber_count = 0
         self.view = None
@@ -173,7 +179,8 @@ cdef class Pipeline:
             for name in names:
                 self.symbols[name] = k
         self.scales = <scale_t*>calloc(len(symbols), sizeof(scale_t))
-        if self.scales == NULL:
+        self.own_series = <PyObject**>calloc(len(symbols), sizeof(PyObject*))
+        if self.scales == NULL or self.own_series == NULL:
             raise MemoryError("pipeline: no memory")
         for k, (tick_num, tick_den, lot_num, lot_den) in enumerate(scales):
             self.scales[k].tick_num = tick_num
@@ -186,6 +193,7 @@ cdef class Pipeline:
 
     def __dealloc__(self):
         free(self.scales)
+        free(self.own_series)
 
     # -- wiring ----------------------------------------------------------------------------------
 
@@ -213,13 +221,20 @@ cdef class Pipeline:
         """Register bars of an instrument with their indicators; returns their position."""
         series = Series(instrument, self.names[instrument], interval_ns, list(specs), builder)
         self.series[instrument].append(series)
+        alone = len(self.series[instrument]) == 1 and interval_ns == 0
+        self.own_series[instrument] = <PyObject*>series if alone else NULL
         return len(self.series[instrument]) - 1
 
     def subscribe(self, int strategy, int instrument, int series):
         """Let a strategy hear the bars of a series."""
         cdef Series target = self.series[instrument][series]
-        target.subscribers.append(self.strategies[strategy])
+        cdef StrategySlot slot = self.strategies[strategy]
+        cdef scale_t* scale = &self.scales[instrument]
+        target.subscribers.append(slot)
         target.subscriber_count = len(target.subscribers)
+        if slot.compiled is not None:
+            slot.compiled.bind(instrument, target.symbol, dict(target.indicators.slots),
+                               scale.tick_num / scale.tick_den, scale.lot_num / scale.lot_den)
 
     def add_book(self, int instrument):
         """Keep an order book of an instrument on our side of the feed."""
@@ -241,6 +256,8 @@ cdef class Pipeline:
         self.now_ns = event.ts_recv_ns
         if kind == EVENT_BAR:
             self._mark(instrument, event.d)
+            if self.own_series[instrument] != NULL:
+                return self._on_bar(<Series>self.own_series[instrument], event)
             return self._on_tick(instrument, event)
         if kind == EVENT_DELTA:
             return self._on_delta(instrument, event)
@@ -264,10 +281,12 @@ cdef class Pipeline:
         return 0
 
     cdef int _on_tick(self, int instrument, const event_t* event) except -1:
-        cdef list all_series = <list>self.series[instrument]
+        cdef list all_series
         cdef Series series
         cdef event_t closed[2]
-        cdef int k, n, count = len(all_series)
+        cdef int k, n, count
+        all_series = <list>self.series[instrument]
+        count = len(all_series)
         for k in range(count):
             series = <Series>all_series[k]
             if series.interval_ns == 0:
@@ -331,39 +350,43 @@ cdef class Pipeline:
     # -- the strategy engine ---------------------------------------------------------------------
 
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
-        cdef const scale_t* scale = &self.scales[series.instrument]
-        cdef double open_ = price_of(scale, bar.a)
-        cdef double high = price_of(scale, bar.b)
-        cdef double low = price_of(scale, bar.c)
-        cdef double close = price_of(scale, bar.d)
-        cdef double volume = quantity_of(scale, bar.e)
-        cdef StrategySlot slot
+        cdef PyObject* slot
         cdef MarketData data = None
-        cdef int k, n
+        cdef int k
         if series.indicators.output_count > 0:
-            series.indicators.update(open_, high, low, close, volume, bar.ts_event_ns)
+            self._update_indicators(series, bar)
         for k in range(series.subscriber_count):
-            slot = <StrategySlot>series.subscribers[k]
-            if not slot.enabled:
+            slot = PyList_GET_ITEM(series.subscribers, k)  # borrowed: the list keeps it
+            if not (<StrategySlot>slot).enabled:
                 continue
-            if slot.compiled is not None:
-                n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
-                if n != 0:
-                    self._take_buffer(slot, n)
+            if (<StrategySlot>slot).compiled is not None:
+                self._call_compiled(<StrategySlot>slot, series, bar)
                 continue
             if data is None:
-                data = self._data_of(series)
-                data.timestamp = bar.ts_event_ns
-                data.open = open_
-                data.high = high
-                data.low = low
-                data.close = close
-                data.volume = volume
-            self._call(slot, data)
+                data = self._data_of(series, bar)
+            self._call(<StrategySlot>slot, data)
         return 0
 
-    cdef MarketData _data_of(self, Series series):
+    cdef inline int _update_indicators(self, Series series, const event_t* bar) except -1:
+        """Feed a bar; sets that read the close only are spared the other conversions."""
+        cdef const scale_t* scale = &self.scales[series.instrument]
+        cdef double close = price_of(scale, bar.d)
+        if series.reads_close_only:
+            series.indicators.update(close, close, close, close, 0.0, bar.ts_event_ns)
+        else:
+            series.indicators.update(
+                price_of(scale, bar.a), price_of(scale, bar.b), price_of(scale, bar.c), close,
+                quantity_of(scale, bar.e), bar.ts_event_ns)
+        return 0
+
+    cdef inline int _call_compiled(self, StrategySlot slot, Series series,
+                                   const event_t* bar) except -1:
+        cdef int n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
+        return self._take_buffer(slot, n) if n != 0 else 0
+
+    cdef MarketData _data_of(self, Series series, const event_t* bar):
         """The object to hand out: the last one again, unless a strategy has kept it."""
+        cdef const scale_t* scale = &self.scales[series.instrument]
         cdef MarketData data = series.data
         cdef Indicators view = series.view
         if data is None or Py_REFCNT(data) > 2 or Py_REFCNT(view) > 3:
@@ -373,6 +396,12 @@ cdef class Pipeline:
             series.data = data
         memcpy(view.values, series.indicators.values, view.count * sizeof(double))
         data.ready = series.indicators.bar_count >= series.indicators.warm_up
+        data.timestamp = bar.ts_event_ns
+        data.open = price_of(scale, bar.a)
+        data.high = price_of(scale, bar.b)
+        data.low = price_of(scale, bar.c)
+        data.close = price_of(scale, bar.d)
+        data.volume = quantity_of(scale, bar.e)
         return data
 
     cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:

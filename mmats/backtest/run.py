@@ -103,7 +103,7 @@ def simulated_venue(
 ) -> SimulatedVenue:
     """Return the simulated venue that a configuration describes."""
     fill = config.fill
-    return SimulatedVenue(
+    venue = SimulatedVenue(
         [catalogue.terms(index) for index in range(len(catalogue.instruments))],
         [
             cost_model(config.costs_of(instrument.venue), catalogue)
@@ -119,6 +119,8 @@ def simulated_venue(
         },
         strategy_count=strategy_count,
     )
+    venue.use_ledger(ledger)
+    return venue
 
 
 def cost_model(costs: Costs, catalogue: Catalogue) -> dict[str, int]:

@@ -6,7 +6,7 @@ records is the caller's choice.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -302,7 +302,8 @@ def _add_strategies(
                 for feed in config.feeds
                 if config.instrument(feed.symbol) is catalogue.instruments[instrument]
             }
-            if hasattr(strategy, "on_order_book") and "delta" in kinds:
+            hears_book = getattr(strategy, "hears_book", hasattr(strategy, "on_order_book"))
+            if hears_book and "delta" in kinds:
                 pipeline.subscribe_book(number, instrument)
             key = (instrument, table.timeframe.ns)
             wanted.setdefault(key, []).extend(specs)
@@ -321,7 +322,9 @@ def _add_strategies(
             pipeline.subscribe(number, instrument, series)
 
 
-def _basis(config: Config, catalogue: Catalogue, instrument: int) -> str:
+def _basis(
+    config: Config, catalogue: Catalogue, instrument: int
+) -> Literal["trade", "bid", "mid"]:
     """Return which ticks the bars of an instrument are built from."""
     if any(
         feed.kind == "quote" and config.instrument(feed.symbol) is catalogue.instruments[instrument]

@@ -226,6 +226,28 @@ def test_a_trailing_stop_follows_the_path_and_is_tested_before_it_is_raised() ->
     ]
 
 
+def test_a_trailing_stop_of_a_short_follows_the_ask_down() -> None:
+    at = started(cost=SPREAD, fill={"path": LOW_FIRST})
+    send(at, MINUTE, 0, BUY, 5, TRAILING, trail_ticks=10)      # ask 1002: 1012
+    # the low of 970 has an ask of 972: the trigger follows to 982, where the path is at 980
+    assert story(at, bars([(1000, 1000, 970, 979)], first=2))[1:] == [(0, "filled", 5, 982)]
+    send(at, 2 * MINUTE, 1, BUY, 5, TRAILING, trail_ticks=10)  # ask 981: 991
+    assert story(at, bars([(979, 988, 979, 988)], first=3)) == []
+    assert story(at, bars([(988, 989, 980, 985)], first=4)) == [
+        (1, "triggered"), (1, "filled", 5, 991),
+    ]
+
+
+@pytest.mark.parametrize(("early_ns", "said"), [(0, "filled"), (1, "canceled")])
+def test_a_cancel_wins_only_when_it_arrives_before_the_price(early_ns: int, said: str) -> None:
+    at = started(fill={"path": LOW_FIRST, "order_latency_ns": 10 * SECOND - early_ns})
+    number = send(at, MINUTE - 10 * SECOND + early_ns, 0, BUY, 5, LIMIT, price_ticks=991)
+    at.cancel_order(MINUTE, number)
+    # 990 is half way to the low of 980: 10 s into the bar
+    first = story(at, bars([(1000, 1000, 980, 1000)], first=2))[0]
+    assert first[:2] == (0, said)
+
+
 def test_a_trailing_stop_gapped_through_fills_at_the_open() -> None:
     at = started()
     send(at, MINUTE, 0, BUY, 5, TRAILING, trail_ticks=10)      # 1010

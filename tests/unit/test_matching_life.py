@@ -97,6 +97,8 @@ def test_unknown_fields_are_errors() -> None:
         venue(cost={"spread_tick": 1})
     with pytest.raises(ValueError, match="latency"):
         venue(fill={"order_latency_ns": -1})
+    with pytest.raises(ValueError, match="PathRule"):
+        venue(fill={"path": 0})
     with pytest.raises(ValueError, match="2 instruments"):
         SimulatedVenue([{}, {}], [{}])
 
