@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from libc.stdlib cimport calloc, free
 
-from mmats._core.accounts cimport LEDGER_NO_RATE, cell_t, holding_t
+from mmats._core.accounts cimport LEDGER_NO_RATE, cell_t, equity_of, holding_t
 from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_STOP_LIMIT, SETTLE_SPOT, SIDE_BUY, TRADING_ACTIVE,
@@ -17,9 +17,9 @@ from mmats._core.types cimport (
     money_t, order_t, price_ticks_t, ts_ns_t,
 )
 
-cdef int64_t PPM = 1_000_000
 cdef ts_ns_t DAY_NS = 86_400_000_000_000LL
 cdef enum:
+    PPM = 1000000           # a constant: the compiler divides by multiplying
     FLAG_OFF_GRID = 4       # set by the order manager on a price or size that was between steps
 
 NO_LIMIT = INT64_MAX
@@ -225,7 +225,7 @@ cdef class RiskGate:
     cdef int observe(self, ts_ns_t now_ns) noexcept nogil:
         cdef int new_day = now_ns >= self.day_end_ns
         cdef money_t equity
-        cdef int error = self.ledger.equity(&equity)
+        cdef int error = equity_of(self.ledger, &equity)
         if error == LEDGER_NO_RATE:
             self.is_valued = 0
             return 0
