@@ -18,10 +18,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from mmats._core.accounts cimport cell_t
-from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
     FLAG_POST_ONLY, FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP, ORDER_STOP_LIMIT,
-    ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_FOK, TIF_GTC,
+    ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, TIF_DAY, TIF_FOK, TIF_GTC,
     TIF_GTD, TIF_IOC, event_t, lots_t, money_t, price_ticks_t,
 )
 

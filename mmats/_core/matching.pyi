@@ -1,7 +1,7 @@
 """The simulated venue: orders meet market data under written fill conditions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from mmats._core.crossing import Crossing
 
 ORDER_DEFAULTS: dict[str, int]
 
+@final
 class SimulatedVenue(Crossing):
     """A venue that fills orders from market data.
 

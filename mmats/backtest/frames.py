@@ -57,11 +57,21 @@ def bar_chunks(
         part = slice(first, first + CHUNK_ROWS)
         close_ns = times[part].astype(np.int64) + shift
         rising = np.diff(close_ns, prepend=last) > 0 if first else np.diff(close_ns) > 0
-        _raise_at(~rising, first + (0 if first else 1), "time", "is not after the row before it",
-                  instrument)
+        _raise_at(
+            ~rising,
+            first + (0 if first else 1),
+            "time",
+            "is not after the row before it",
+            instrument,
+        )
         last = int(close_ns[-1])
-        yield _bars({name: column[part] for name, column in columns.items()}, close_ns,
-                    instrument, index, first)
+        yield _bars(
+            {name: column[part] for name, column in columns.items()},
+            close_ns,
+            instrument,
+            index,
+            first,
+        )
 
 
 def _as_they_are(data: NDArray[np.void], index: int) -> Iterator[NDArray[np.void]]:
@@ -124,7 +134,9 @@ def _nanoseconds(times: NDArray[Any], name: str) -> NDArray[np.int64]:
     if times.dtype.kind == "i":
         return times.astype(np.int64)
     raise DataError(
-        f"times are of type {times.dtype}", file=name, column="time",
+        f"times are of type {times.dtype}",
+        file=name,
+        column="time",
         hint="use datetimes, or int64 nanoseconds since 1970 UTC",
     )
 
@@ -140,8 +152,13 @@ def _bars(
         bad = ~np.isfinite(columns[name]) | (columns[name] <= 0)
         _raise_at(bad, first_row, name, "is not a finite number above 0", instrument)
     volume = columns["volume"]
-    _raise_at(~np.isfinite(volume) | (volume < 0), first_row, "volume",
-              "is not a finite number of 0 or more", instrument)
+    _raise_at(
+        ~np.isfinite(volume) | (volume < 0),
+        first_row,
+        "volume",
+        "is not a finite number of 0 or more",
+        instrument,
+    )
     out = np.zeros(len(close_ns), dtype=BAR_DTYPE)
     out["kind"] = EventKind.EVENT_BAR
     out["instrument"] = index
@@ -151,15 +168,25 @@ def _bars(
         steps = columns[name] * tick_den / tick_num
         _raise_at(steps > TICKS_MAX, first_row, name, "is too large", instrument)
         nearest = np.rint(steps)
-        _raise_at(np.abs(steps - nearest) > GRID_TOLERANCE, first_row, name,
-                  f"is no multiple of the tick size {instrument.tick_size}", instrument,
-                  hint="round the prices, or change tick_size with [[instruments]]")
+        _raise_at(
+            np.abs(steps - nearest) > GRID_TOLERANCE,
+            first_row,
+            name,
+            f"is no multiple of the tick size {instrument.tick_size}",
+            instrument,
+            hint="round the prices, or change tick_size with [[instruments]]",
+        )
         out[f"{name}_ticks"] = nearest
     _raise_at(out["high_ticks"] < out["low_ticks"], first_row, "high", "is below low", instrument)
     for name in ("open", "close"):
         ticks = out[f"{name}_ticks"]
-        _raise_at((ticks > out["high_ticks"]) | (ticks < out["low_ticks"]), first_row, name,
-                  "is outside low to high", instrument)
+        _raise_at(
+            (ticks > out["high_ticks"]) | (ticks < out["low_ticks"]),
+            first_row,
+            name,
+            "is outside low to high",
+            instrument,
+        )
     lot_num, lot_den = instrument.lot_size.as_integer_ratio()
     lots = np.floor(volume * lot_den / lot_num + GRID_TOLERANCE)
     _raise_at(lots > TICKS_MAX, first_row, "volume", "is too large", instrument)
@@ -168,7 +195,11 @@ def _bars(
 
 
 def _raise_at(
-    bad: NDArray[np.bool_], first_row: int, column: str, problem: str, instrument: Instrument,
+    bad: NDArray[np.bool_],
+    first_row: int,
+    column: str,
+    problem: str,
+    instrument: Instrument,
     hint: str = "",
 ) -> None:
     if bad.any():

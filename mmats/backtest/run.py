@@ -184,7 +184,8 @@ def _result(
     catalogue, pipeline, gate = assembly.catalogue, assembly.pipeline, assembly.gate
     if gate.initial_equity <= 0:
         raise ConfigError(
-            "the account has no money that can be valued", "account.balances",
+            "the account has no money that can be valued",
+            "account.balances",
             "deposit an amount, and give feeds that value its currency",
         )
     equity = pipeline.equity_curve()
@@ -281,9 +282,7 @@ def _marks(replay: Replay, catalogue: Catalogue, index: int) -> Prices:
     return marks[:, 0].copy(), marks[:, 1] * num / den
 
 
-def _rates(
-    config: Config, catalogue: Catalogue, marks: Sequence[Prices]
-) -> dict[str, Prices]:
+def _rates(config: Config, catalogue: Catalogue, marks: Sequence[Prices]) -> dict[str, Prices]:
     """Price of one unit of each quote currency in the account currency, by hour."""
     ids = [instrument.id for instrument in catalogue.instruments]
     rates = {}
@@ -294,8 +293,11 @@ def _rates(
         series = [marks[ids.index(step.instrument)] for step in steps]
         if not all(len(times) for times, _ in series):
             continue
-        times = np.unique(np.concatenate([times for times, _ in series])) if series else \
-            np.zeros(1, dtype=np.int64)
+        times = (
+            np.unique(np.concatenate([times for times, _ in series]))
+            if series
+            else np.zeros(1, dtype=np.int64)
+        )
         values = np.ones(len(times))
         for step, (step_times, prices) in zip(steps, series, strict=True):
             at = np.maximum(np.searchsorted(step_times, times, side="right") - 1, 0)
@@ -314,8 +316,6 @@ def _notes(config: Config) -> list[str]:
         for pegged, anchor in config.account.pegs.items()
         if pegged in used
     ]
-    if any(
-        instrument.price_basis is PriceBasis.BID for instrument in config.resolved_instruments
-    ):
+    if any(instrument.price_basis is PriceBasis.BID for instrument in config.resolved_instruments):
         notes.append("bars of bid prices: the ask is the bid plus the spread of the data or model")
     return notes

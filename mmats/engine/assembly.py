@@ -238,9 +238,7 @@ def _set_limits(
     gate.set_reserve(max(0, worst_fee_ppm), MARKET_BUFFER_PPM)
 
 
-def _scope(
-    table: msgspec.Struct, currency: str, exposure: str = "exposure_max"
-) -> dict[str, int]:
+def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:
     """Return the limits that a risk table sets, by field of `limits_t`."""
     limits: dict[str, int] = {}
     for field, name in (
@@ -317,14 +315,14 @@ def _add_strategies(
         try:
             series = pipeline.add_series(instrument, 0 if is_own else interval_ns, specs, builder)
         except IndicatorError as error:
-            raise ConfigError(str(error), f"indicators of {catalogue.instruments[instrument].id}") from error
+            raise ConfigError(
+                str(error), f"indicators of {catalogue.instruments[instrument].id}"
+            ) from error
         for number in listeners[(instrument, interval_ns)]:
             pipeline.subscribe(number, instrument, series)
 
 
-def _basis(
-    config: Config, catalogue: Catalogue, instrument: int
-) -> Literal["trade", "bid", "mid"]:
+def _basis(config: Config, catalogue: Catalogue, instrument: int) -> Literal["trade", "bid", "mid"]:
     """Return which ticks the bars of an instrument are built from."""
     if any(
         feed.kind == "quote" and config.instrument(feed.symbol) is catalogue.instruments[instrument]
