@@ -208,11 +208,15 @@ def check_conversions(
     for currency, where in needed.items():
         if currency not in ways:
             message = f"{currency} can't be valued in {account.currency}"
-            hint = (
-                f"declare a feed that links them, such as {account.currency}{currency} or "
-                f"{currency}{account.currency}, or a peg such as "
-                f'account.pegs = {{ {currency} = "USD" }}'
-            )
+            anchor = account.pegs.get(currency)
+            own = account.currency
+            if anchor is not None:
+                hint = f"declare a feed that links them, such as {own}{anchor} or {own}{currency}"
+            else:
+                hint = (
+                    f"declare a feed that links them, such as {own}{currency} or {currency}{own}, "
+                    f'or a peg such as account.pegs = {{ {currency} = "USD" }}'
+                )
             problems.append(Problem(where, message, hint))
     return ways
 
