@@ -45,9 +45,9 @@ format: setup-dev ## rewrite the Python files in the project's format
 coverage: setup-dev ## line coverage of mmats with its .pyx files; fails under 90 %
 	rm -rf $(COVERAGE_TREE)
 	mkdir -p $(COVERAGE_TREE)
-	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ $(wildcard mmats adapters \
-		strategies tui tests benchmarks examples docs requirements README.md ARCHITECTURE.md \
-		CHANGELOG.md MANIFEST.in Makefile pyproject.toml setup.py) | tar -xf - -C $(COVERAGE_TREE)
+	tar -cf - --exclude=./.venv --exclude=./.venv-peers --exclude=./.git --exclude=./build \
+		--exclude=./dist --exclude='*.so' --exclude='./mmats/_core/*.c' --exclude=__pycache__ . \
+		| tar -xf - -C $(COVERAGE_TREE)
 	cd $(COVERAGE_TREE) && MMATS_TRACE=1 $(CURDIR)/$(PY) setup.py -q build_ext --inplace
 	cd $(COVERAGE_TREE) && PYTHONPATH=. MMATS_SHARED_DATA="$${MMATS_SHARED_DATA:-$(CURDIR)/../shared/data}" \
 		$(CURDIR)/$(PY) -m coverage run -m pytest -m 'not long and not packaging'

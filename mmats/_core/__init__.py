@@ -1,12 +1,13 @@
 """The door of the compiled core: the only names that Python may import from it.
 
-    market event -> SimulatedVenue (backtest, paper) -> reports -+
-         |                                                       v
-         +-> Pipeline: Ledger.mark -> Series (bars, indicators) -> strategy -> signal
-                OrderManager: sizing -> RiskGate.check -> Journal -> VenuePort.submit
+market event -> SimulatedVenue (backtest, paper) -> reports -+
+     |                                                       v
+     +-> Pipeline: Ledger.mark -> Series (bars, indicators) -> strategy -> signal
+            OrderManager: sizing -> RiskGate.check -> Journal -> VenuePort.submit
 """
 
 try:
+    from mmats._core.accounts import Account, LedgerFault, RateKind
     from mmats._core.bars import BarBuilder
     from mmats._core.book import BookState, OrderBook
     from mmats._core.contract import (
@@ -20,6 +21,7 @@ try:
         TradeResult,
         TradeSignal,
     )
+    from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
@@ -30,9 +32,7 @@ try:
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
-    from mmats._core.accounts import Account, LedgerFault, RateKind
     from mmats._core.ledger import Ledger
-    from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.matching import SimulatedVenue
     from mmats._core.orders import PipelineFault
     from mmats._core.path import PathRule

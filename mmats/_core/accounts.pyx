@@ -141,7 +141,7 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
     return LEDGER_OK
 
 
-LOTS_MAX = 2**62
+cdef object LOTS_MAX = 2**62
 
 
 cdef class Accounts:

@@ -16,12 +16,12 @@ cpdef enum SignalProblem:
 cdef enum:
     SIGNALS_MAX = 16          # a compiled strategy may emit this many per event
     WHOLE_POSITION = -1       # size_lots of a reduce-only signal without a size
-    SIZE_UNSET = 0            # size_lots where sizing is not "signal"
+    SIZE_UNSET = -2           # size_lots of a signal that leaves the size to the sizing
 
 # A signal in the core's units. Python's TradeSignal is turned into one of these.
 cdef struct signal_t:
     int64_t signal_id
-    lots_t size_lots          # > 0, WHOLE_POSITION or SIZE_UNSET
+    lots_t size_lots          # >= 0, WHOLE_POSITION or SIZE_UNSET
     price_ticks_t price_ticks # 0 = none, as in all prices here
     price_ticks_t trigger_ticks
     price_ticks_t trail_ticks
@@ -114,6 +114,7 @@ cdef class AccountState:
 
 cdef class CompiledStrategy:
     cdef readonly str name
+    cdef public object indicators  # names; set them in initialize
     cdef readonly Ledger ledger
     cdef readonly int index
     # Each writes up to SIGNALS_MAX signals to `out` and returns how many.

@@ -18,10 +18,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from mmats._core.accounts cimport cell_t
-from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
     FLAG_POST_ONLY, FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP, ORDER_STOP_LIMIT,
-    ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_FOK, TIF_GTC,
+    ORDER_TAKE_PROFIT, ORDER_TRAILING_STOP, TIF_DAY, TIF_FOK, TIF_GTC,
     TIF_GTD, TIF_IOC, event_t, lots_t, money_t, price_ticks_t,
 )
 
@@ -295,8 +294,8 @@ cdef class TradeSignal:
         if self.size is not None:
             problem = _to_grid(self.size, scale.lot_num, scale.lot_den, -1, &out.size_lots)
             problem = SIGNAL_SIZE if problem == SIGNAL_PRICE else problem
-        elif self.flags & FLAG_REDUCE_ONLY:
-            out.size_lots = WHOLE_POSITION
+        else:
+            out.size_lots = WHOLE_POSITION if self.flags & FLAG_REDUCE_ONLY else SIZE_UNSET
         if self.stop_loss is not None and problem == SIGNAL_OK:
             problem = _to_grid(self.stop_loss, scale.tick_num, scale.tick_den, -passive,
                                &out.stop_loss_ticks)
@@ -426,14 +425,24 @@ cdef class CompiledStrategy:
     """Base of strategies in Cython: cimport it, override `on_bar` and/or `on_book`."""
 
     supported_symbols = ()
-    indicators = ()
+    hears_book = False            # True: `on_book` is called for order book data
 
     def __init__(self, str name not None=""):
         self.name = name or type(self).__name__
         self.index = -1
+        self.indicators = ()
 
     def initialize(self, config):
         """Take the parameters of the configuration; called once before the first event."""
+
+    def bind(self, int instrument, str symbol, dict slots, double tick_size, double lot_size):
+        """Learn where each declared indicator is in the `indicators` of an instrument's bars."""
+
+    def on_market_data(self, data):
+        """Never called: a compiled strategy decides in `on_bar`."""
+
+    def on_signal_result(self, signal, result):
+        """Never called: a compiled strategy reads its position from the ledger."""
 
     cdef int on_bar(self, const event_t* bar, const double* indicators, signal_t* out) except -1:
         return 0

@@ -19,9 +19,7 @@ class SlippageModel(IntEnum):
     SLIPPAGE_PPM = 2
     SLIPPAGE_VOLUME = 3
 
-def slippage_ticks(
-    price_ticks: int, lots: int, volume_lots: int, *, model: int, value: int
-) -> int:
+def slippage_ticks(price_ticks: int, lots: int, volume_lots: int, *, model: int, value: int) -> int:
     """Return the slippage in ticks (>= 0, rounded up) of a taker of `lots` at `price_ticks`.
 
     `value` is ticks for SLIPPAGE_TICKS and millionths of the price otherwise; SLIPPAGE_VOLUME

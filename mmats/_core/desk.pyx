@@ -14,6 +14,7 @@ from mmats._core.costs cimport (
     FEE_ACCOUNT, FEE_BASE, FEE_RECEIVED, FEE_THIRD, carry_of, cost_model_t, fee_of, in_base,
     notional_of,
 )
+from mmats._core.path cimport PATH_LOW_FIRST, PATH_WORST
 from mmats._core.types cimport (
     FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP_LIMIT,
     ORDER_TRAILING_STOP, REPORT_ACCEPTED, REPORT_CANCELED,
@@ -101,6 +102,8 @@ cdef class OrderDesk(VenuePort):
     cdef int set_fill_model(self, const fill_model_t* model) except -1:
         if model.order_latency_ns < 0 or model.order_jitter_ns < 0:
             raise ValueError("order latency and jitter must not be negative")
+        if not PATH_WORST <= model.path <= PATH_LOW_FIRST:
+            raise ValueError(f"path {model.path} is not a PathRule (1..4)")
         self.fill_model = model[0]
         self.random_state = model.seed
         self.is_instant = model.order_latency_ns == 0 and model.order_jitter_ns == 0

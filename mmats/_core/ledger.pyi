@@ -6,12 +6,7 @@ instrument.
 
 from typing import NamedTuple, final
 
-from mmats._core.accounts import Account as Account
 from mmats._core.accounts import Accounts
-from mmats._core.accounts import Holding as Holding
-from mmats._core.accounts import LedgerError as LedgerError
-from mmats._core.accounts import LedgerFault as LedgerFault
-from mmats._core.accounts import RateKind as RateKind
 
 class Cell(NamedTuple):
     """Position of one strategy in one instrument."""

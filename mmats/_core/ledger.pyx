@@ -30,8 +30,6 @@ from libc.string cimport memset
 
 from collections import namedtuple
 
-from mmats._core.accounts import Account, Holding, LedgerError, LedgerFault, RateKind
-
 from mmats._core.accounts cimport Accounts, holding_value, raise_unless_ok, touch
 from mmats._core.types cimport (
     SETTLE_MARGIN, SETTLE_SPOT, SIDE_BUY, SIDE_SELL, instrument_t, lots_t, mmats_add, mmats_mul,

@@ -1,17 +1,18 @@
 """The simulated venue: orders meet market data under written fill conditions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmats._core.accounts import Accounts
-from mmats._core.desk import OrderDesk
+from mmats._core.crossing import Crossing
 
 ORDER_DEFAULTS: dict[str, int]
 
-class SimulatedVenue(OrderDesk):
+@final
+class SimulatedVenue(Crossing):
     """A venue that fills orders from market data.
 
     `instruments`, `costs` and `fill` are mappings with the field names of `instrument_t`,

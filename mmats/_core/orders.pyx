@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from mmats._core.contract cimport SIZE_UNSET, WHOLE_POSITION, signal_t
+from mmats._core.contract cimport signal_t
 from mmats._core.journal cimport (
     RECORD_ACCEPTED, RECORD_CANCEL_SENT, RECORD_CANCELED, RECORD_DENIED, RECORD_EXPIRED,
     RECORD_FILLED, RECORD_LATE_FILL, RECORD_REJECTED, RECORD_SIGNAL, RECORD_SUBMITTED,
@@ -178,12 +178,14 @@ cdef class OrderManager:
             if opposite <= 0:
                 return REASON_NOTHING_TO_REDUCE
             order.quantity_lots = opposite
-            if signal.size_lots != WHOLE_POSITION and signal.size_lots < opposite:
+            if 0 <= signal.size_lots < opposite:
                 order.quantity_lots = signal.size_lots
             return REASON_OK
         if self.sizings[order.strategy].mode == SIZING_SIGNAL:
+            if signal.size_lots < 0:
+                return REASON_SIZE_UNKNOWN
             order.quantity_lots = signal.size_lots
-            return REASON_SIZE_UNKNOWN if signal.size_lots == SIZE_UNSET else REASON_OK
+            return REASON_OK
         if order.stop_loss_ticks <= 0 or order.reference_ticks <= 0:
             return REASON_SIZE_UNKNOWN
         distance = (order.reference_ticks - order.stop_loss_ticks) * order.side

@@ -40,6 +40,7 @@ cdef class Series:
     cdef IndicatorSet indicators
     cdef MarketData data              # handed out again while nobody keeps it
     cdef Indicators view
+    cdef bint reads_close_only        # no indicator needs open, high, low or volume
     cdef list subscribers             # StrategySlot
     cdef int subscriber_count
 
@@ -59,6 +60,7 @@ cdef class Pipeline:
     cdef readonly list strategies     # StrategySlot
     cdef readonly list errors         # (strategy, ts_ns, where, traceback text)
     cdef list series                  # per instrument: list of Series
+    cdef PyObject** own_series        # per instrument: its only series, of the feed's own bars
     cdef list books                   # per instrument: OrderBook or None
     cdef list book_subscribers        # per instrument: list of StrategySlot
     cdef dict symbols                 # symbol -> instrument index
@@ -84,7 +86,7 @@ cdef class Pipeline:
     cdef int _on_delta(self, int instrument, const event_t* event) except -1
     cdef int _tell_book(self, int instrument, OrderBook book, const event_t* event) except -1
     cdef int _on_bar(self, Series series, const event_t* bar) except -1
-    cdef MarketData _data_of(self, Series series)
+    cdef MarketData _data_of(self, Series series, const event_t* bar)
     cdef int _call(self, StrategySlot slot, MarketData data) except -1
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
@@ -95,6 +97,9 @@ cdef class Pipeline:
     cdef int _sample(self) except -1
     cdef int _sample_cells(self) except -1
     # -- private --
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal)
-    # -- private --
+    cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
+    # -- private --
+    cdef int _update_indicators(self, Series series, const event_t* bar) except -1
+    cdef int _call_compiled(self, StrategySlot slot, Series series,
+                                   const event_t* bar) except -1

@@ -9,8 +9,7 @@ ports it is given makes it a backtest, paper, advisory or operator run.
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_REFCNT
-from libc.math cimport isnan
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -20,6 +19,7 @@ cdef extern from "pages.h":
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
     PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
+    PyObject* PyList_GET_ITEM(object items, Py_ssize_t index)
 
 import traceback
 
@@ -34,7 +34,7 @@ from mmats._core.contract cimport (
 from mmats._core.indicators cimport IndicatorSet
 from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
-from mmats._core.orders cimport OrderManager, outcome_t
+from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
@@ -55,6 +55,8 @@ cdef dict STATUS_NAMES = {
     STATE_DENIED: "DENIED", STATE_REJECTED: "REJECTED", STATE_CANCELED: "CANCELED",
     STATE_EXPIRED: "EXPIRED", STATE_FILLED: "FILLED", STATE_PARTIALLY_FILLED: "PARTIALLY_FILLED",
 }
+cdef frozenset CLOSE_ONLY = frozenset(
+    {"sma", "ema", "ewma", "wma", "rsi", "bbands", "stddev", "zscore", "macd", "roc", "mom"})
 cdef tuple PROBLEM_TEXTS = (
     "", "size is not a finite number above 0", "a price is not a finite number above 0",
     "a size or price is too large for an order",
@@ -91,6 +93,7 @@ cdef class StrategySlot:
         self.signals = {}
         if isinstance(strategy, CompiledStrategy):
             self.compiled = strategy
+            return
         self.on_market_data = getattr(strategy, "on_market_data", None)
         self.on_signal_result = getattr(strategy, "on_signal_result", None)
         if getattr(self.on_signal_result, "__func__", None) is getattr(
@@ -110,6 +113,8 @@ cdef class Series:
         self.interval_ns = interval_ns
         self.builder = builder
         self.indicators = IndicatorSet(specs)
+        self.reads_close_only = all(
+            name.partition(":")[0] in CLOSE_ONLY for name in self.indicators.specs)
         self.subscribers = []
         self.subscriber_count = 0
         self.view = None
@@ -173,7 +178,8 @@ cdef class Pipeline:
             for name in names:
                 self.symbols[name] = k
         self.scales = <scale_t*>calloc(len(symbols), sizeof(scale_t))
-        if self.scales == NULL:
+        self.own_series = <PyObject**>calloc(len(symbols), sizeof(PyObject*))
+        if self.scales == NULL or self.own_series == NULL:
             raise MemoryError("pipeline: no memory")
         for k, (tick_num, tick_den, lot_num, lot_den) in enumerate(scales):
             self.scales[k].tick_num = tick_num
@@ -186,6 +192,7 @@ cdef class Pipeline:
 
     def __dealloc__(self):
         free(self.scales)
+        free(self.own_series)
 
     # -- wiring ----------------------------------------------------------------------------------
 
@@ -213,13 +220,20 @@ cdef class Pipeline:
         """Register bars of an instrument with their indicators; returns their position."""
         series = Series(instrument, self.names[instrument], interval_ns, list(specs), builder)
         self.series[instrument].append(series)
+        alone = len(self.series[instrument]) == 1 and interval_ns == 0
+        self.own_series[instrument] = <PyObject*>series if alone else NULL
         return len(self.series[instrument]) - 1
 
     def subscribe(self, int strategy, int instrument, int series):
         """Let a strategy hear the bars of a series."""
         cdef Series target = self.series[instrument][series]
-        target.subscribers.append(self.strategies[strategy])
+        cdef StrategySlot slot = self.strategies[strategy]
+        cdef scale_t* scale = &self.scales[instrument]
+        target.subscribers.append(slot)
         target.subscriber_count = len(target.subscribers)
+        if slot.compiled is not None:
+            slot.compiled.bind(instrument, target.symbol, dict(target.indicators.slots),
+                               scale.tick_num / scale.tick_den, scale.lot_num / scale.lot_den)
 
     def add_book(self, int instrument):
         """Keep an order book of an instrument on our side of the feed."""
@@ -241,6 +255,8 @@ cdef class Pipeline:
         self.now_ns = event.ts_recv_ns
         if kind == EVENT_BAR:
             self._mark(instrument, event.d)
+            if self.own_series[instrument] != NULL:
+                return self._on_bar(<Series>self.own_series[instrument], event)
             return self._on_tick(instrument, event)
         if kind == EVENT_DELTA:
             return self._on_delta(instrument, event)
@@ -257,17 +273,19 @@ cdef class Pipeline:
 
     cdef inline int _mark(self, int instrument, price_ticks_t price) except -1:
         """Revalue the account at a new price and keep the equity curve."""
-        if self.now_ns >= self.sample_due_ns:
+        if self.now_ns > self.sample_due_ns:
             self._sample()
         if self.ledger.mark(instrument, price, self.now_ns) != 0 or self.gate.observe(self.now_ns) != 0:
             raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
         return 0
 
     cdef int _on_tick(self, int instrument, const event_t* event) except -1:
-        cdef list all_series = <list>self.series[instrument]
+        cdef list all_series
         cdef Series series
         cdef event_t closed[2]
-        cdef int k, n, count = len(all_series)
+        cdef int k, n, count
+        all_series = <list>self.series[instrument]
+        count = len(all_series)
         for k in range(count):
             series = <Series>all_series[k]
             if series.interval_ns == 0:
@@ -283,7 +301,7 @@ cdef class Pipeline:
     cdef int _on_timer(self) except -1:
         cdef Series series
         cdef event_t closed
-        if self.now_ns >= self.sample_due_ns:
+        if self.now_ns > self.sample_due_ns:
             self._sample()
         for all_series in self.series:
             for item in all_series:
@@ -331,39 +349,43 @@ cdef class Pipeline:
     # -- the strategy engine ---------------------------------------------------------------------
 
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
-        cdef const scale_t* scale = &self.scales[series.instrument]
-        cdef double open_ = price_of(scale, bar.a)
-        cdef double high = price_of(scale, bar.b)
-        cdef double low = price_of(scale, bar.c)
-        cdef double close = price_of(scale, bar.d)
-        cdef double volume = quantity_of(scale, bar.e)
-        cdef StrategySlot slot
+        cdef PyObject* slot
         cdef MarketData data = None
-        cdef int k, n
+        cdef int k
         if series.indicators.output_count > 0:
-            series.indicators.update(open_, high, low, close, volume, bar.ts_event_ns)
+            self._update_indicators(series, bar)
         for k in range(series.subscriber_count):
-            slot = <StrategySlot>series.subscribers[k]
-            if not slot.enabled:
+            slot = PyList_GET_ITEM(series.subscribers, k)  # borrowed: the list keeps it
+            if not (<StrategySlot>slot).enabled:
                 continue
-            if slot.compiled is not None:
-                n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
-                if n != 0:
-                    self._take_buffer(slot, n)
+            if (<StrategySlot>slot).compiled is not None:
+                self._call_compiled(<StrategySlot>slot, series, bar)
                 continue
             if data is None:
-                data = self._data_of(series)
-                data.timestamp = bar.ts_event_ns
-                data.open = open_
-                data.high = high
-                data.low = low
-                data.close = close
-                data.volume = volume
-            self._call(slot, data)
+                data = self._data_of(series, bar)
+            self._call(<StrategySlot>slot, data)
         return 0
 
-    cdef MarketData _data_of(self, Series series):
+    cdef inline int _update_indicators(self, Series series, const event_t* bar) except -1:
+        """Feed a bar; sets that read the close only are spared the other conversions."""
+        cdef const scale_t* scale = &self.scales[series.instrument]
+        cdef double close = price_of(scale, bar.d)
+        if series.reads_close_only:
+            series.indicators.update(close, close, close, close, 0.0, bar.ts_event_ns)
+        else:
+            series.indicators.update(
+                price_of(scale, bar.a), price_of(scale, bar.b), price_of(scale, bar.c), close,
+                quantity_of(scale, bar.e), bar.ts_event_ns)
+        return 0
+
+    cdef inline int _call_compiled(self, StrategySlot slot, Series series,
+                                   const event_t* bar) except -1:
+        cdef int n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
+        return self._take_buffer(slot, n) if n != 0 else 0
+
+    cdef MarketData _data_of(self, Series series, const event_t* bar):
         """The object to hand out: the last one again, unless a strategy has kept it."""
+        cdef const scale_t* scale = &self.scales[series.instrument]
         cdef MarketData data = series.data
         cdef Indicators view = series.view
         if data is None or Py_REFCNT(data) > 2 or Py_REFCNT(view) > 3:
@@ -373,6 +395,12 @@ cdef class Pipeline:
             series.data = data
         memcpy(view.values, series.indicators.values, view.count * sizeof(double))
         data.ready = series.indicators.bar_count >= series.indicators.warm_up
+        data.timestamp = bar.ts_event_ns
+        data.open = price_of(scale, bar.a)
+        data.high = price_of(scale, bar.b)
+        data.low = price_of(scale, bar.c)
+        data.close = price_of(scale, bar.d)
+        data.volume = quantity_of(scale, bar.e)
         return data
 
     cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:
@@ -460,6 +488,8 @@ cdef class Pipeline:
         while self.venue.next_report(now_ns, &report):
             if report.ts_recv_ns > self.now_ns:
                 self.now_ns = report.ts_recv_ns
+                if self.now_ns > self.sample_due_ns:
+                    self._sample()
             self.orders.on_report(&report, self.now_ns)
             self._tell_results()
         return 0
@@ -468,11 +498,14 @@ cdef class Pipeline:
         cdef outcome_t outcome
         cdef StrategySlot slot
         while self.orders.next_outcome(&outcome):
-            if outcome.role != ROLE_ENTRY and outcome.lots > 0 and outcome.price_ticks == 0:
-                continue  # the end of a protective order without a fill is housekeeping
             slot = <StrategySlot>self.strategies[outcome.strategy]
-            if slot.on_signal_result is not None:
+            if slot.on_signal_result is None or not slot.enabled:
+                continue
+            # The end of a protective order without a fill is housekeeping, no result.
+            if outcome.role == ROLE_ENTRY or outcome.price_ticks != 0:
                 self._tell(slot, &outcome)
+            if self._is_last(&outcome):
+                slot.signals.pop(outcome.signal_id, None)
         return 0
 
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1:
@@ -487,32 +520,32 @@ cdef class Pipeline:
         result.pnl = outcome.realized / UNITS_PER_MONEY
         result.status = STATUS_NAMES[outcome.state]
         result.reason = REASON_NAMES[outcome.reason] if outcome.reason != 0 else ""
-        if outcome.role != ROLE_ENTRY or self._is_last(outcome, signal):
-            slot.signals.pop(outcome.signal_id, None)
         try:
             slot.on_signal_result(signal, result)
         except Exception as error:
             self._disable(slot, "on_signal_result", error)
         return 0
 
-    cdef bint _is_last(self, const outcome_t* outcome, TradeSignal signal):
+    cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil:
         """1 where no further result of this signal can come: done, and nothing protects it."""
-        if outcome.state == STATE_PARTIALLY_FILLED or signal is None:
+        cdef int cell = outcome.strategy * self.ledger.instrument_count + outcome.instrument
+        cdef const bracket_t* bracket = &self.orders.brackets[cell]
+        if outcome.state == STATE_PARTIALLY_FILLED or bracket.signal_id == outcome.signal_id:
             return 0
-        if outcome.state == STATE_FILLED:
-            return signal.stop_loss is None and signal.take_profit is None
-        return 1
+        # A position whose protection ended on its own is being flattened in the signal's name.
+        return outcome.role == ROLE_ENTRY or bracket.side != 0 or self.ledger.cells[cell].lots == 0
 
     # -- samples ---------------------------------------------------------------------------------
 
     cdef int _sample(self) except -1:
-        """Keep the equity as it stood before the event that is about to be handled."""
+        """Keep the equity as it stood at the sample's time: what happened then counts, no more."""
         cdef int64_t* row
         if self.sample_due_ns != 0 and self.gate.is_valued:
             row = self.equity_samples.add()
             row[0] = self.sample_due_ns
             row[1] = self.gate.equity
-        self.sample_due_ns = (self.now_ns // self.sample_interval_ns + 1) * self.sample_interval_ns
+        self.sample_due_ns = (
+            (self.now_ns - 1) // self.sample_interval_ns + 1) * self.sample_interval_ns
         if self.now_ns >= self.cells_due_ns:
             self._sample_cells()
             self.cells_due_ns = (self.now_ns // HOUR_NS + 1) * HOUR_NS

@@ -12,14 +12,16 @@ cdef class Source:
     cdef object held                # the array that `rows` points into
     cdef const event_t* rows
     cdef int64_t count
-    cdef int64_t position
+    cdef int64_t ready              # rows before it are checked
+    cdef int64_t position           # next row
     cdef int instrument
     cdef ts_ns_t last_ns
     cdef uint64_t data_hash
     cdef Samples marks              # ts_ns and price ticks, the last of each hour
     cdef ts_ns_t hour_end_ns
-    cdef bint refill(self) except -1
-    cdef int _check_rows(self) except -1
+    cdef bint advance(self) except -1
+    cdef bint _next_chunk(self) except -1
+    cdef bint _check_block(self) except -1
     cdef ts_ns_t _keep_mark(self, const event_t* row, ts_ns_t hour_end_ns) except -1
 
 cdef class DelayLine:
@@ -44,4 +46,5 @@ cdef class Replay:
     cdef DelayLine delayed
     cdef Source _earliest(self, list live)
     cdef int _at_venue(self, const event_t* event) except -1
+    cdef int _post_carry(self) except -1
     cdef int _deliver_until(self, ts_ns_t now_ns) except -1

@@ -6,31 +6,33 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport free, realloc
+from libc.string cimport memset
 
 import numpy as np
 
+from mmats._core.desk cimport carry_t
 from mmats._core.matching cimport SimulatedVenue
 from mmats._core.pipeline cimport Pipeline, Samples
-from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, event_t, ts_ns_t
+from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, EVENT_TIMER, event_t, ts_ns_t
+
+from mmats._core.orders import PipelineFault
 
 cdef int64_t PROGRESS_EVERY = 65536
+cdef enum:
+    BLOCK_ROWS = 1024       # 64 KiB, stays in the second-level cache
 cdef ts_ns_t HOUR_NS = 3_600_000_000_000LL
 
 
-cdef uint64_t _hash_rows(uint64_t state, const event_t* rows, int64_t count) noexcept nogil:
-    """Fingerprint of the rows: a sum of products per row, so that the products overlap in time."""
-    cdef const uint64_t* words = <const uint64_t*>rows
-    cdef uint64_t row
-    cdef int64_t k
-    for k in range(count):
-        row = (words[0] * 0x9e3779b97f4a7c15U + words[1] * 0xbf58476d1ce4e5b9U
-               + words[3] * 0x94d049bb133111ebU + words[4] * 0xd6e8feb86659fd93U
-               + words[5] * 0xff51afd7ed558ccdU + words[6] * 0xc4ceb9fe1a85ec53U
-               + words[7] * 0xa0761d6478bd642fU)
-        state = (state ^ row ^ (row >> 32)) * 0xe7037ed1a0b428dbU
-        state ^= state >> 29
-        words += 8
-    return state
+cdef inline uint64_t _fold(uint64_t state, const event_t* row) noexcept nogil:
+    """Fingerprint of the rows so far: a sum of products per row, so that they overlap in time."""
+    cdef const uint64_t* words = <const uint64_t*>row
+    cdef uint64_t total = (
+        words[0] * 0x9e3779b97f4a7c15U + words[1] * 0xbf58476d1ce4e5b9U
+        + words[3] * 0x94d049bb133111ebU + words[4] * 0xd6e8feb86659fd93U
+        + words[5] * 0xff51afd7ed558ccdU + words[6] * 0xc4ceb9fe1a85ec53U
+        + words[7] * 0xa0761d6478bd642fU)
+    state = (state ^ total ^ (total >> 32)) * 0xe7037ed1a0b428dbU
+    return state ^ (state >> 29)
 
 
 class OutOfOrder(ValueError):
@@ -45,17 +47,22 @@ cdef class Source:
         self.instrument = instrument
         self.chunks = iter(chunks)
         self.last_ns = -INT64_MAX
-        self.count = self.position = 0
+        self.count = self.ready = self.position = 0
         self.marks = Samples(2)
         self.hour_end_ns = 0
 
-    cdef bint refill(self) except -1:
-        """Load the next chunk; 0 = the source is used up."""
+    cdef bint advance(self) except -1:
+        """Make more rows ready: the next block of this chunk, or the next chunk. 0 = used up."""
+        if self.ready == self.count and not self._next_chunk():
+            return 0
+        return self._check_block()
+
+    cdef bint _next_chunk(self) except -1:
         cdef const unsigned char[::1] view
+        self.count = self.ready = self.position = 0
         while True:
             array = next(self.chunks, None)
             if array is None:
-                self.count = self.position = 0
                 self.held = None
                 return 0
             if array.dtype.itemsize != sizeof(event_t) or not array.flags.c_contiguous:
@@ -66,19 +73,23 @@ cdef class Source:
         self.held = array
         self.rows = <const event_t*>&view[0]
         self.count = len(array)
-        self.position = 0
-        self._check_rows()
-        self.data_hash = _hash_rows(self.data_hash, self.rows, self.count)
         return 1
 
-    cdef int _check_rows(self) except -1:
-        """Times must not go back; keeps the last price of each hour for charts on the way."""
-        cdef const event_t* row = self.rows
+    cdef bint _check_block(self) except -1:
+        """Check and fingerprint the next rows just before they are used, while they are in cache.
+
+        Times must not go back. Keeps the last price of each hour for charts on the way.
+        """
+        cdef const event_t* row = &self.rows[self.ready]
         cdef ts_ns_t last_ns = self.last_ns
         cdef ts_ns_t hour_end_ns = self.hour_end_ns
+        cdef uint64_t data_hash = self.data_hash
         cdef unsigned int instrument = self.instrument
         cdef int64_t k
-        for k in range(self.count):
+        cdef int64_t end = self.ready + BLOCK_ROWS
+        if end > self.count:
+            end = self.count
+        for k in range(self.ready, end):
             if row.ts_event_ns < last_ns:
                 raise OutOfOrder(f"event {k} of a chunk of instrument {instrument} is at "
                                  f"{row.ts_event_ns} ns, after one at {last_ns} ns")
@@ -86,12 +97,15 @@ cdef class Source:
                 raise ValueError(
                     f"event {k} belongs to instrument {row.instrument}, not to {instrument}")
             last_ns = row.ts_event_ns
+            data_hash = _fold(data_hash, row)
             if last_ns > hour_end_ns:
                 hour_end_ns = self._keep_mark(row, hour_end_ns)
             row += 1
         self.last_ns = last_ns
         self.hour_end_ns = hour_end_ns
-        return 0
+        self.data_hash = data_hash
+        self.ready = end
+        return 1
 
     cdef ts_ns_t _keep_mark(self, const event_t* row, ts_ns_t hour_end_ns) except -1:
         """Keep the first price after an hour's end; returns the end of the hour it lies in."""
@@ -193,9 +207,9 @@ cdef class Replay:
         cdef const event_t* event
         cdef bint delayed = self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
         cdef int64_t report_at = PROGRESS_EVERY
-        live = [source for source in self.sources if (<Source>source).refill()]
+        live = [source for source in self.sources if (<Source>source).advance()]
         while live:
-            source = self._earliest(live)
+            source = <Source>live[0] if len(live) == 1 else self._earliest(live)
             event = &source.rows[source.position]
             if self.event_count == 0:
                 self.first_ns = event.ts_event_ns
@@ -211,7 +225,7 @@ cdef class Replay:
                 if self.venue.report_count != 0:
                     self.pipeline.drain(event.ts_event_ns)
             source.position += 1
-            if source.position == source.count and not source.refill():
+            if source.position == source.ready and not source.advance():
                 live.remove(source)
             if self.event_count >= report_at:
                 report_at = self.event_count + PROGRESS_EVERY
@@ -241,16 +255,29 @@ cdef class Replay:
             while self.venue.step():
                 if self.venue.report_count != 0:
                     self.pipeline.drain(event.ts_event_ns)
+        if self.venue.carry_count != 0:
+            self._post_carry()
+        return 0
+
+    cdef int _post_carry(self) except -1:
+        """Swap and rollover of a day's end goes to the ledger."""
+        cdef carry_t carry
+        while self.venue.next_carry(&carry):
+            if self.pipeline.ledger.carry(carry.strategy, carry.instrument, carry.amount) != 0:
+                raise PipelineFault("the ledger did not take the carry of a position")
         return 0
 
     cdef int _deliver_until(self, ts_ns_t now_ns) except -1:
         """Hand the pipeline what has arrived by `now_ns`, reports and events in time order."""
         cdef DelayLine line = self.delayed
-        cdef event_t event
+        cdef event_t event, timer
+        memset(&timer, 0, sizeof(event_t))
+        timer.kind = EVENT_TIMER
         while line.tail < line.head and line.rows[line.tail].ts_recv_ns <= now_ns:
             event = line.rows[line.tail]
             line.tail += 1
-            self.venue.advance(event.ts_recv_ns)
+            timer.ts_event_ns = timer.ts_recv_ns = event.ts_recv_ns
+            self._at_venue(&timer)  # orders that reach the venue meanwhile
             if self.venue.report_count != 0:
                 self.pipeline.drain(event.ts_recv_ns)
             self.pipeline.on_event(&event)

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmats._core.journal import RecordKind
-from mmats._core.types import (
+from mmats._core import (
     Liquidity,
     OrderFlag,
     OrderRole,
     OrderState,
     OrderType,
+    RecordKind,
     TimeInForce,
     VenueReason,
 )

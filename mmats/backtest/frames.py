@@ -15,6 +15,9 @@ CHUNK_ROWS = 65536
 GRID_TOLERANCE = 1e-3
 """Of one tick or lot; a float this near to the grid was meant to be on it."""
 
+TICKS_MAX = 2**53
+"""Above it a float has no room for single ticks."""
+
 PRICES = ("open", "high", "low", "close")
 TIME_NAMES = ("ts_event_ns", "timestamp", "time", "ts", "date", "datetime")
 
@@ -39,7 +42,8 @@ def bar_chunks(
     ------
     DataError
         A column is missing, times are not strictly ascending, or a price is NaN, infinite, not
-        positive, contradicts the bar's range, or is no multiple of the tick size.
+        positive, contradicts the bar's range, or is no multiple of the tick size. The row it
+        names counts from 0, as `iloc` does.
     """
     if isinstance(data, np.ndarray) and data.dtype == BAR_DTYPE:
         yield from _as_they_are(data, index)
@@ -53,11 +57,21 @@ def bar_chunks(
         part = slice(first, first + CHUNK_ROWS)
         close_ns = times[part].astype(np.int64) + shift
         rising = np.diff(close_ns, prepend=last) > 0 if first else np.diff(close_ns) > 0
-        _raise_at(~rising, first + (0 if first else 1), "time", "is not after the row before it",
-                  instrument)
+        _raise_at(
+            ~rising,
+            first + (0 if first else 1),
+            "time",
+            "is not after the row before it",
+            instrument,
+        )
         last = int(close_ns[-1])
-        yield _bars({name: column[part] for name, column in columns.items()}, close_ns,
-                    instrument, index, first)
+        yield _bars(
+            {name: column[part] for name, column in columns.items()},
+            close_ns,
+            instrument,
+            index,
+            first,
+        )
 
 
 def _as_they_are(data: NDArray[np.void], index: int) -> Iterator[NDArray[np.void]]:
@@ -75,10 +89,9 @@ def _as_they_are(data: NDArray[np.void], index: int) -> Iterator[NDArray[np.void
 def _columns(data: Any, name: str) -> tuple[dict[str, NDArray[np.float64]], NDArray[Any]]:
     """Return price and volume columns as floats, and the times as int64 ns."""
     if isinstance(data, pd.DataFrame):
-        have = {str(column).lower(): data[column].to_numpy() for column in data.columns}
+        have = {str(column).lower(): _values(data[column]) for column in data.columns}
         if isinstance(data.index, pd.DatetimeIndex):
-            have["timestamp"] = data.index.tz_localize(None).to_numpy() if data.index.tz is None \
-                else data.index.tz_convert("UTC").tz_localize(None).to_numpy()
+            have["timestamp"] = _values(data.index.to_series())
     elif isinstance(data, np.ndarray) and data.dtype.names:
         have = {column.lower(): data[column] for column in data.dtype.names}
     else:
@@ -94,9 +107,23 @@ def _columns(data: Any, name: str) -> tuple[dict[str, NDArray[np.float64]], NDAr
             "has no times", file=name, hint="use a DatetimeIndex or a column named timestamp"
         )
     rows = len(have["close"])
-    columns = {column: have[column].astype(np.float64) for column in PRICES}
-    columns["volume"] = have.get("volume", np.zeros(rows)).astype(np.float64)
+    columns = {column: _floats(have[column], column, name) for column in PRICES}
+    columns["volume"] = _floats(have.get("volume", np.zeros(rows)), "volume", name)
     return columns, _nanoseconds(have[time_name], name)
+
+
+def _values(column: "pd.Series[Any]") -> NDArray[Any]:
+    """Return a column as an array; times with a zone become UTC without one."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy()
+
+
+def _floats(values: NDArray[Any], column: str, name: str) -> NDArray[np.float64]:
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"holds what is no number: {error}", file=name, column=column) from None
 
 
 def _nanoseconds(times: NDArray[Any], name: str) -> NDArray[np.int64]:
@@ -107,7 +134,9 @@ def _nanoseconds(times: NDArray[Any], name: str) -> NDArray[np.int64]:
     if times.dtype.kind == "i":
         return times.astype(np.int64)
     raise DataError(
-        f"times are of type {times.dtype}", file=name, column="time",
+        f"times are of type {times.dtype}",
+        file=name,
+        column="time",
         hint="use datetimes, or int64 nanoseconds since 1970 UTC",
     )
 
@@ -123,8 +152,13 @@ def _bars(
         bad = ~np.isfinite(columns[name]) | (columns[name] <= 0)
         _raise_at(bad, first_row, name, "is not a finite number above 0", instrument)
     volume = columns["volume"]
-    _raise_at(~np.isfinite(volume) | (volume < 0), first_row, "volume",
-              "is not a finite number of 0 or more", instrument)
+    _raise_at(
+        ~np.isfinite(volume) | (volume < 0),
+        first_row,
+        "volume",
+        "is not a finite number of 0 or more",
+        instrument,
+    )
     out = np.zeros(len(close_ns), dtype=BAR_DTYPE)
     out["kind"] = EventKind.EVENT_BAR
     out["instrument"] = index
@@ -132,23 +166,40 @@ def _bars(
     tick_num, tick_den = instrument.tick_size.as_integer_ratio()
     for name in PRICES:
         steps = columns[name] * tick_den / tick_num
+        _raise_at(steps > TICKS_MAX, first_row, name, "is too large", instrument)
         nearest = np.rint(steps)
-        _raise_at(np.abs(steps - nearest) > GRID_TOLERANCE, first_row, name,
-                  f"is no multiple of the tick size {instrument.tick_size}", instrument,
-                  hint="round the prices, or change tick_size with [[instruments]]")
+        _raise_at(
+            np.abs(steps - nearest) > GRID_TOLERANCE,
+            first_row,
+            name,
+            f"is no multiple of the tick size {instrument.tick_size}",
+            instrument,
+            hint="round the prices, or change tick_size with [[instruments]]",
+        )
         out[f"{name}_ticks"] = nearest
     _raise_at(out["high_ticks"] < out["low_ticks"], first_row, "high", "is below low", instrument)
     for name in ("open", "close"):
         ticks = out[f"{name}_ticks"]
-        _raise_at((ticks > out["high_ticks"]) | (ticks < out["low_ticks"]), first_row, name,
-                  "is outside low to high", instrument)
+        _raise_at(
+            (ticks > out["high_ticks"]) | (ticks < out["low_ticks"]),
+            first_row,
+            name,
+            "is outside low to high",
+            instrument,
+        )
     lot_num, lot_den = instrument.lot_size.as_integer_ratio()
-    out["volume_lots"] = np.floor(volume * lot_den / lot_num + GRID_TOLERANCE)
+    lots = np.floor(volume * lot_den / lot_num + GRID_TOLERANCE)
+    _raise_at(lots > TICKS_MAX, first_row, "volume", "is too large", instrument)
+    out["volume_lots"] = lots
     return out
 
 
 def _raise_at(
-    bad: NDArray[np.bool_], first_row: int, column: str, problem: str, instrument: Instrument,
+    bad: NDArray[np.bool_],
+    first_row: int,
+    column: str,
+    problem: str,
+    instrument: Instrument,
     hint: str = "",
 ) -> None:
     if bad.any():

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmats._core.frames import RECORD_DTYPE
-from mmats._core.journal import RecordKind
+from mmats._core import RECORD_DTYPE, RecordKind
 from mmats.model.instrument import MONEY_SCALE, Instrument
 
 Int64Array = NDArray[np.int64]

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_CEILING
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from mmats.config.schema import Costs
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
 from mmats.engine.loader import create_strategy
 from mmats.model.errors import ConfigError, DataError, StrategyError
-from mmats.model.instrument import PriceBasis
+from mmats.model.instrument import MONEY_SCALE, Instrument, PriceBasis
 from mmats.ports.strategy import IStrategy
 
 CHART_POINTS_MAX = 5000
@@ -103,10 +104,10 @@ def simulated_venue(
 ) -> SimulatedVenue:
     """Return the simulated venue that a configuration describes."""
     fill = config.fill
-    return SimulatedVenue(
+    venue = SimulatedVenue(
         [catalogue.terms(index) for index in range(len(catalogue.instruments))],
         [
-            cost_model(config.costs_of(instrument.venue), catalogue)
+            cost_model(config.costs_of(instrument.venue), catalogue, instrument)
             for instrument in catalogue.instruments
         ],
         {
@@ -119,17 +120,23 @@ def simulated_venue(
         },
         strategy_count=strategy_count,
     )
+    venue.use_ledger(ledger)
+    for index, instrument in enumerate(catalogue.instruments):
+        if instrument.venue in config.venues:
+            venue.declare_day_end(index, config.venues[instrument.venue].day_end.ns)
+    return venue
 
 
-def cost_model(costs: Costs, catalogue: Catalogue) -> dict[str, int]:
-    """Return the costs of a venue in the core's units, by field of `cost_model_t`."""
+def cost_model(costs: Costs, catalogue: Catalogue, instrument: Instrument) -> dict[str, int]:
+    """Return the costs of an instrument in the core's units, by field of `cost_model_t`."""
+    fee_per_lot = costs.per_unit.amount * instrument.lot_size * MONEY_SCALE
     third = costs.fee_asset not in FEE_ASSETS
     account = catalogue.currencies[0]
     return {
         "maker_ppm": costs.maker.ppm,
         "taker_ppm": costs.taker.ppm,
         "fee_fixed": costs.fixed.units,
-        "fee_per_lot": 0,
+        "fee_per_lot": int(fee_per_lot.to_integral_value(ROUND_CEILING)),
         "fee_min": costs.minimum.units,
         "fee_asset": int(FeeAsset.FEE_THIRD if third else FEE_ASSETS[costs.fee_asset]),
         "fee_currency": catalogue.currency(costs.fee_asset if third else account),
@@ -182,7 +189,8 @@ def _result(
     catalogue, pipeline, gate = assembly.catalogue, assembly.pipeline, assembly.gate
     if gate.initial_equity <= 0:
         raise ConfigError(
-            "the account has no money that can be valued", "account.balances",
+            "the account has no money that can be valued",
+            "account.balances",
             "deposit an amount, and give feeds that value its currency",
         )
     equity = pipeline.equity_curve()
@@ -279,9 +287,7 @@ def _marks(replay: Replay, catalogue: Catalogue, index: int) -> Prices:
     return marks[:, 0].copy(), marks[:, 1] * num / den
 
 
-def _rates(
-    config: Config, catalogue: Catalogue, marks: Sequence[Prices]
-) -> dict[str, Prices]:
+def _rates(config: Config, catalogue: Catalogue, marks: Sequence[Prices]) -> dict[str, Prices]:
     """Price of one unit of each quote currency in the account currency, by hour."""
     ids = [instrument.id for instrument in catalogue.instruments]
     rates = {}
@@ -292,8 +298,11 @@ def _rates(
         series = [marks[ids.index(step.instrument)] for step in steps]
         if not all(len(times) for times, _ in series):
             continue
-        times = np.unique(np.concatenate([times for times, _ in series])) if series else \
-            np.zeros(1, dtype=np.int64)
+        times = (
+            np.unique(np.concatenate([times for times, _ in series]))
+            if series
+            else np.zeros(1, dtype=np.int64)
+        )
         values = np.ones(len(times))
         for step, (step_times, prices) in zip(steps, series, strict=True):
             at = np.maximum(np.searchsorted(step_times, times, side="right") - 1, 0)
@@ -312,8 +321,6 @@ def _notes(config: Config) -> list[str]:
         for pegged, anchor in config.account.pegs.items()
         if pegged in used
     ]
-    if any(
-        instrument.price_basis is PriceBasis.BID for instrument in config.resolved_instruments
-    ):
+    if any(instrument.price_basis is PriceBasis.BID for instrument in config.resolved_instruments):
         notes.append("bars of bid prices: the ask is the bid plus the spread of the data or model")
     return notes

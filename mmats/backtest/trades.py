@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mmats._core.types import OrderRole
+from mmats._core import OrderRole
 from mmats.backtest.blotter import look_up, utc, who
 from mmats.backtest.result import FloatArray, Int64Array, RecordArray, RunResult
 from mmats.model.instrument import MONEY_SCALE

@@ -6,7 +6,7 @@ records is the caller's choice.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -238,9 +238,7 @@ def _set_limits(
     gate.set_reserve(max(0, worst_fee_ppm), MARKET_BUFFER_PPM)
 
 
-def _scope(
-    table: msgspec.Struct, currency: str, exposure: str = "exposure_max"
-) -> dict[str, int]:
+def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:
     """Return the limits that a risk table sets, by field of `limits_t`."""
     limits: dict[str, int] = {}
     for field, name in (
@@ -302,7 +300,8 @@ def _add_strategies(
                 for feed in config.feeds
                 if config.instrument(feed.symbol) is catalogue.instruments[instrument]
             }
-            if hasattr(strategy, "on_order_book") and "delta" in kinds:
+            hears_book = getattr(strategy, "hears_book", hasattr(strategy, "on_order_book"))
+            if hears_book and "delta" in kinds:
                 pipeline.subscribe_book(number, instrument)
             key = (instrument, table.timeframe.ns)
             wanted.setdefault(key, []).extend(specs)
@@ -316,12 +315,14 @@ def _add_strategies(
         try:
             series = pipeline.add_series(instrument, 0 if is_own else interval_ns, specs, builder)
         except IndicatorError as error:
-            raise ConfigError(str(error), f"indicators of {catalogue.instruments[instrument].id}") from error
+            raise ConfigError(
+                str(error), f"indicators of {catalogue.instruments[instrument].id}"
+            ) from error
         for number in listeners[(instrument, interval_ns)]:
             pipeline.subscribe(number, instrument, series)
 
 
-def _basis(config: Config, catalogue: Catalogue, instrument: int) -> str:
+def _basis(config: Config, catalogue: Catalogue, instrument: int) -> Literal["trade", "bid", "mid"]:
     """Return which ticks the bars of an instrument are built from."""
     if any(
         feed.kind == "quote" and config.instrument(feed.symbol) is catalogue.instruments[instrument]

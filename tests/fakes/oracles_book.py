@@ -7,8 +7,8 @@ from mmats._core.types import EventFlag, EventKind
 
 PRICE_TICKS_MAX = 2**60
 
-Delta = tuple[int, int, int, int, int, int]   # kind, flags, price, lots, first, last sequence
-Top = tuple[int, int, int, int]               # best bid ticks, lots, best ask ticks, lots
+Delta = tuple[int, int, int, int, int, int]  # kind, flags, price, lots, first, last sequence
+Top = tuple[int, int, int, int]  # best bid ticks, lots, best ask ticks, lots
 
 NOTHING: Top = (0, 0, 0, 0)
 
@@ -21,9 +21,9 @@ class BookOracle:
         self.sequence = 0
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
-        self.message: tuple[int, int] | None = None   # sequences of the message being read
-        self.reading = "nothing"                      # or "snapshot", "changes", "old"
-        self.joining = False                          # no message since the snapshot
+        self.message: tuple[int, int] | None = None  # sequences of the message being read
+        self.reading = "nothing"  # or "snapshot", "changes", "old"
+        self.joining = False  # no message since the snapshot
 
     def fail(self, state: BookState) -> None:
         self.state = state

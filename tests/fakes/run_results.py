@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from mmats._core.journal import RecordKind
-from mmats._core.types import Liquidity, OrderRole, OrderState, OrderType, TimeInForce
 
 from mmats._core.frames import RECORD_DTYPE
+from mmats._core.journal import RecordKind
+from mmats._core.types import Liquidity, OrderRole, OrderState, OrderType, TimeInForce
 from mmats.backtest.result import RunResult
 from mmats.model.instrument import Instrument, Settlement
 

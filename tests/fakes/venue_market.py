@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
 from numpy.typing import NDArray
 
+from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
 from mmats._core.matching import SimulatedVenue
 
 SECOND = 1_000_000_000
@@ -27,20 +27,39 @@ QUOTE_FEE, BASE_FEE, RECEIVED_FEE, THIRD_FEE, ACCOUNT_FEE = 1, 2, 3, 4, 5
 WORST, NEAREST, HIGH_FIRST, LOW_FIRST = 1, 2, 3, 4
 
 KINDS = {
-    1: "accepted", 2: "rejected", 3: "triggered", 4: "filled",
-    5: "canceled", 6: "expired", 7: "updated", 8: "cancel_rejected",
+    1: "accepted",
+    2: "rejected",
+    3: "triggered",
+    4: "filled",
+    5: "canceled",
+    6: "expired",
+    7: "updated",
+    8: "cancel_rejected",
 }
 REASONS = {
-    0: "", 1: "post_only", 2: "notional_min", 3: "quantity", 4: "fok", 5: "ioc",
-    6: "reduce_only", 7: "unknown_order", 8: "full", 9: "price",
+    0: "",
+    1: "post_only",
+    2: "notional_min",
+    3: "quantity",
+    4: "fok",
+    5: "ioc",
+    6: "reduce_only",
+    7: "unknown_order",
+    8: "full",
+    9: "price",
 }
 
 Events = NDArray[np.void]
 
 
 def bars(
-    rows: Sequence[tuple[int, ...]], *, first: int = 1, interval: int = MINUTE, flags: int = 0,
-    spread: int = 0, instrument: int = 0,
+    rows: Sequence[tuple[int, ...]],
+    *,
+    first: int = 1,
+    interval: int = MINUTE,
+    flags: int = 0,
+    spread: int = 0,
+    instrument: int = 0,
 ) -> Events:
     """Rows of (open, high, low, close[, volume]); bar k closes at (first + k) * interval."""
     out = np.zeros(len(rows), BAR_DTYPE)
@@ -98,8 +117,11 @@ def level(ts: int, side: int, price: int, lots: int) -> Events:
 
 
 def venue(
-    *, cost: Mapping[str, int] | None = None, fill: Mapping[str, int] | None = None,
-    strategy_count: int = 1, **instrument: int,
+    *,
+    cost: Mapping[str, int] | None = None,
+    fill: Mapping[str, int] | None = None,
+    strategy_count: int = 1,
+    **instrument: int,
 ) -> SimulatedVenue:
     """One instrument with one-minute bars, no costs and no latency unless said otherwise."""
     fields = {"bar_interval_ns": MINUTE, **instrument}
@@ -115,9 +137,7 @@ def send(
 ) -> int:
     """Submit and return the order's id."""
     number = order_id(slot, fields.pop("sequence", 1))
-    sent = at.submit_order(
-        now, order_id=number, side=side, quantity_lots=lots, type=kind, **fields
-    )
+    sent = at.submit_order(now, order_id=number, side=side, quantity_lots=lots, type=kind, **fields)
     assert sent
     return number
 

@@ -21,19 +21,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mmats._core.book import BookState, OrderBook, apply_and_read
-from mmats._core.types import EventFlag, EventKind
 from numpy.typing import NDArray
 
+from mmats._core.book import BookState, OrderBook, apply_and_read
 from mmats._core.frames import DELTA_DTYPE
+from mmats._core.types import EventFlag, EventKind
 from tests.shared_data import shared_data
 
 FILES = ("btcusdt_20240808.gz", "btcusdt_20240809.gz")
-PRICE_DECIMALS = 2       # tick 0.01 USDT
-SIZE_DECIMALS = 8        # the stream shows sizes finer than the lot of 0.00001 BTC
+PRICE_DECIMALS = 2  # tick 0.01 USDT
+SIZE_DECIMALS = 8  # the stream shows sizes finer than the lot of 0.00001 BTC
 AGREEMENT_MIN = 0.999
 
-Row = tuple[int, int, int, int, int, int, int]   # flags, event ns, arrival ns, price, lots, U, u
+Row = tuple[int, int, int, int, int, int, int]  # flags, event ns, arrival ns, price, lots, U, u
 
 
 def scaled(text: str, decimals: int) -> int:

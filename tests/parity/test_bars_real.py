@@ -5,10 +5,10 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from mmats._core.frames import TRADE_DTYPE
-from mmats._core.types import EventKind
 
 from mmats._core.bars import BarBuilder
+from mmats._core.frames import TRADE_DTYPE
+from mmats._core.types import EventKind
 from tests.shared_data import shared_data
 
 SCALE = 10**12  # ticks and lots per unit; every decimal of the files fits

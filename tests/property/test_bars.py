@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from mmats._core.frames import BAR_DTYPE, TRADE_DTYPE
-from mmats._core.types import EventKind
 
 from mmats._core.bars import BarBuilder
+from mmats._core.frames import BAR_DTYPE, TRADE_DTYPE
+from mmats._core.types import EventKind
 from tests.fakes.oracles_bars import WEEK_NS, bars_of_trades
 
 FIELDS = ["ts_event_ns", "open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume_lots"]

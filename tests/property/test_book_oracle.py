@@ -95,8 +95,14 @@ class Stream:
 
     def emit(self, rows: list[tuple[int, int, int]], first: int, last: int, flags: int = 0) -> None:
         self.rows += [
-            (DELTA, flags | side * ASK | (LAST if k == len(rows) - 1 else 0), price, lots,
-             first, last)
+            (
+                DELTA,
+                flags | side * ASK | (LAST if k == len(rows) - 1 else 0),
+                price,
+                lots,
+                first,
+                last,
+            )
             for k, (side, price, lots) in enumerate(rows)
         ]
 
@@ -139,11 +145,11 @@ class Stream:
 @pytest.mark.parametrize(
     ("seed", "drift_ticks", "spans", "fault_share"),
     [
-        (1, 1, [100], 0.0),                          # calm, all levels in the window
-        (2, 3, [100, 30_000, 5_000_000], 0.0),       # far levels down to half the price
-        (3, 3_000, [50, 4_000], 0.0),                # the window moves every few messages
-        (4, 20_000, [10, 60_000], 0.0),              # jumps beyond the whole window
-        (5, 200, [100, 40_000, 1_000_000], 0.02),    # faults, gaps, clears
+        (1, 1, [100], 0.0),  # calm, all levels in the window
+        (2, 3, [100, 30_000, 5_000_000], 0.0),  # far levels down to half the price
+        (3, 3_000, [50, 4_000], 0.0),  # the window moves every few messages
+        (4, 20_000, [10, 60_000], 0.0),  # jumps beyond the whole window
+        (5, 200, [100, 40_000, 1_000_000], 0.02),  # faults, gaps, clears
         (6, 1, [30], 0.2),
     ],
 )

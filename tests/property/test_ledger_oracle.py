@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmats._core.ledger import Account, Ledger, LedgerError, LedgerFault, RateKind
+from mmats._core.accounts import Account, LedgerError, LedgerFault, RateKind
+from mmats._core.ledger import Ledger
 from tests.fakes.oracles_ledger import OracleLedger, Terms
 
 EUR, USD, USDT, BTC, BNB, ETH, XAU = range(7)
@@ -134,7 +135,7 @@ def make_fill(
 
 def random_steps(seed: int, count: int) -> list[Step]:
     """Draw steps from one seed: far cheaper than one draw of hypothesis per number."""
-    random = Random(seed)  # noqa: S311 - test input, not a secret
+    random = Random(seed)
     out: list[Step] = []
     for _ in range(count):
         instrument = random.randrange(len(TERMS))

@@ -56,18 +56,20 @@ def bar_rows(draw: st.DrawFn) -> list[tuple[int, ...]]:
 
 
 orders = st.lists(
-    st.fixed_dictionaries({
-        "side": st.sampled_from([BUY, SELL]),
-        "kind": st.sampled_from([MARKET, LIMIT, STOP, STOP_LIMIT, TAKE_PROFIT, TRAILING]),
-        "lots": st.integers(1, 20),
-        "price_ticks": prices,
-        "trigger_ticks": prices,
-        "trail_ticks": st.integers(1, 20),
-        "tif": st.sampled_from([GTC, IOC, FOK]),
-        "flags": st.sampled_from([0, 0, REDUCE_ONLY]),
-        "strategy": st.integers(0, 1),
-        "after": st.integers(0, 7),
-    }),
+    st.fixed_dictionaries(
+        {
+            "side": st.sampled_from([BUY, SELL]),
+            "kind": st.sampled_from([MARKET, LIMIT, STOP, STOP_LIMIT, TAKE_PROFIT, TRAILING]),
+            "lots": st.integers(1, 20),
+            "price_ticks": prices,
+            "trigger_ticks": prices,
+            "trail_ticks": st.integers(1, 20),
+            "tif": st.sampled_from([GTC, IOC, FOK]),
+            "flags": st.sampled_from([0, 0, REDUCE_ONLY]),
+            "strategy": st.integers(0, 1),
+            "after": st.integers(0, 7),
+        }
+    ),
     min_size=1,
     max_size=12,
 )
@@ -122,17 +124,34 @@ def check_reports(
 
 @settings(max_examples=150, deadline=None)
 @given(
-    rows=bar_rows(), orders=orders, share=st.sampled_from([0, 500_000]),
-    latency=st.sampled_from([0, 7 * SECOND]), path=st.integers(1, 4), close=st.integers(0, 1),
-    spread=st.integers(0, 5), slip=st.integers(0, 3), flags=st.sampled_from([0, 1, 2]),
+    rows=bar_rows(),
+    orders=orders,
+    share=st.sampled_from([0, 500_000]),
+    latency=st.sampled_from([0, 7 * SECOND]),
+    path=st.integers(1, 4),
+    close=st.integers(0, 1),
+    spread=st.integers(0, 5),
+    slip=st.integers(0, 3),
+    flags=st.sampled_from([0, 1, 2]),
 )
 def test_any_orders_on_any_bars(
-    rows: list[tuple[int, ...]], orders: list[dict[str, int]], share: int, latency: int, path: int,
-    close: int, spread: int, slip: int, flags: int,
+    rows: list[tuple[int, ...]],
+    orders: list[dict[str, int]],
+    share: int,
+    latency: int,
+    path: int,
+    close: int,
+    spread: int,
+    slip: int,
+    flags: int,
 ) -> None:
     at = venue(
-        cost={"volume_share_ppm": share, "spread_ticks": spread, "slippage_model": 1,
-              "slippage_value": slip},
+        cost={
+            "volume_share_ppm": share,
+            "spread_ticks": spread,
+            "slippage_model": 1,
+            "slippage_value": slip,
+        },
         fill={"path": path, "market_on_close": close, "order_latency_ns": latency},
         strategy_count=2,
     )
@@ -157,14 +176,28 @@ def test_any_orders_on_any_bars(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kind=st.sampled_from([LIMIT, STOP, TAKE_PROFIT]), side=st.sampled_from([BUY, SELL]),
-    away=st.integers(6, 40), low=st.integers(0, 50), high=st.integers(0, 50),
-    start=st.integers(-30, 30), flags=st.sampled_from([0, 1, 2]), spread=st.integers(0, 5),
-    slip=st.integers(0, 3), path=st.integers(1, 4),
+    kind=st.sampled_from([LIMIT, STOP, TAKE_PROFIT]),
+    side=st.sampled_from([BUY, SELL]),
+    away=st.integers(6, 40),
+    low=st.integers(0, 50),
+    high=st.integers(0, 50),
+    start=st.integers(-30, 30),
+    flags=st.sampled_from([0, 1, 2]),
+    spread=st.integers(0, 5),
+    slip=st.integers(0, 3),
+    path=st.integers(1, 4),
 )
 def test_one_order_in_one_bar_does_what_the_table_says(
-    kind: int, side: int, away: int, low: int, high: int, start: int, flags: int, spread: int,
-    slip: int, path: int,
+    kind: int,
+    side: int,
+    away: int,
+    low: int,
+    high: int,
+    start: int,
+    flags: int,
+    spread: int,
+    slip: int,
+    path: int,
 ) -> None:
     # far enough from the last close of 1000 to rest: limits and targets wait on opposite sides
     level_ticks = 1000 - side * away if kind != STOP else 1000 + side * away
@@ -188,7 +221,8 @@ def test_one_order_in_one_bar_does_what_the_table_says(
     orders=orders,
     quotes=st.lists(
         st.tuples(prices, st.integers(1, 6), st.integers(1, 9), st.integers(1, 9)),
-        min_size=2, max_size=8,
+        min_size=2,
+        max_size=8,
     ),
 )
 def test_displayed_quotes_are_not_used_twice(
@@ -222,7 +256,8 @@ def test_displayed_quotes_are_not_used_twice(
     orders=orders,
     steps=st.lists(
         st.tuples(st.sampled_from(["bid", "ask", "trade"]), st.integers(1, 12), st.integers(0, 9)),
-        min_size=1, max_size=20,
+        min_size=1,
+        max_size=20,
     ),
 )
 def test_an_l2_book_gives_no_more_than_it_shows_and_trades(
@@ -260,10 +295,28 @@ def bracketed(rule: int, rows: list[tuple[int, ...]], side: int, stop: int, targ
     def answer(report: dict[str, Any]) -> None:
         slot, now = report["order_id"] & 4095, report["ts_recv_ns"]
         if slot == 0:
-            send(at, now, 1, -side, 1, STOP, trigger_ticks=rows[1][0] - side * stop,
-                 role=PROTECT, flags=REDUCE_ONLY)
-            send(at, now, 2, -side, 1, LIMIT, price_ticks=rows[1][0] + side * target,
-                 role=TARGET, flags=REDUCE_ONLY)
+            send(
+                at,
+                now,
+                1,
+                -side,
+                1,
+                STOP,
+                trigger_ticks=rows[1][0] - side * stop,
+                role=PROTECT,
+                flags=REDUCE_ONLY,
+            )
+            send(
+                at,
+                now,
+                2,
+                -side,
+                1,
+                LIMIT,
+                price_ticks=rows[1][0] + side * target,
+                role=TARGET,
+                flags=REDUCE_ONLY,
+            )
         else:
             at.cancel_order(now, 1 << 12 | legs[slot])
 
@@ -279,7 +332,9 @@ def bracketed(rule: int, rows: list[tuple[int, ...]], side: int, stop: int, targ
 
 @settings(max_examples=200, deadline=None)
 @given(
-    rows=bar_rows(), side=st.sampled_from([BUY, SELL]), stop=st.integers(3, 30),
+    rows=bar_rows(),
+    side=st.sampled_from([BUY, SELL]),
+    stop=st.integers(3, 30),
     target=st.integers(3, 30),
 )
 def test_the_worst_path_is_never_better_than_another_for_a_bracketed_position(

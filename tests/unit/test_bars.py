@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
-from mmats._core.types import EventFlag, EventKind
 
 from mmats._core.bars import BarBuilder
+from mmats._core.frames import BAR_DTYPE, DELTA_DTYPE, QUOTE_DTYPE, TRADE_DTYPE
+from mmats._core.types import EventFlag, EventKind
 
 MINUTE_NS = 60 * 10**9
 WEEK_NS = 7 * 24 * 60 * MINUTE_NS

@@ -1,5 +1,7 @@
 """Each rule and each state of the order book, by the smallest message that shows it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,7 +21,11 @@ Level = tuple[int, int]
 
 
 def message(
-    first: int, last: int, bids: list[Level] = [], asks: list[Level] = [], flags: int = 0  # noqa: B006
+    first: int,
+    last: int,
+    bids: Sequence[Level] = (),
+    asks: Sequence[Level] = (),
+    flags: int = 0,
 ) -> NDArray[np.void]:
     rows = np.zeros(len(bids) + len(asks), dtype=DELTA_DTYPE)
     rows["kind"] = EventKind.EVENT_DELTA

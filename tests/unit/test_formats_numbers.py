@@ -103,13 +103,17 @@ def test_local_times_agree_with_zoneinfo(name: str, seconds: list[int]) -> None:
         assert to_utc(np.array(local), zone, where).tolist() == utc.tolist()
 
 
+def _new_york_as_utc(moment: datetime) -> int:
+    """Seconds since 1970 of New York's wall clock at a moment, read as if it were UTC."""
+    local = moment.astimezone(ZoneInfo("America/New_York"))
+    return int(local.replace(tzinfo=UTC).timestamp())
+
+
 def test_shown_local_time_is_zoneinfos_at_whole_hours() -> None:
     utc = np.arange(1_520_000_000, 1_550_000_000, 7200, dtype=np.int64) * SECOND_NS
     expected = [
-        int(datetime.fromtimestamp(int(t) // SECOND_NS, UTC).astimezone(ZoneInfo("America/New_York"))
-            .replace(tzinfo=UTC).timestamp()) * SECOND_NS
-        for t in utc
-    ]  # fmt: skip
+        _new_york_as_utc(datetime.fromtimestamp(int(t) // SECOND_NS, UTC)) * SECOND_NS for t in utc
+    ]
     assert from_utc(utc, parse_zone("America/New_York")).tolist() == expected
     shifted = from_utc(utc, parse_zone("NY+7")) - np.array(expected)
     assert set(shifted.tolist()) == {7 * HOUR_NS}

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from mmats._core.frames import BAR_DTYPE
 
+from mmats._core.frames import BAR_DTYPE
 from mmats._core.indicators import IndicatorError, IndicatorSet
 from tests.fakes import oracles_indicators as oracle
 

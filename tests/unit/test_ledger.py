@@ -2,7 +2,8 @@
 
 import pytest
 
-from mmats._core.ledger import Account, Ledger, LedgerError, LedgerFault, RateKind
+from mmats._core.accounts import Account, LedgerError, LedgerFault, RateKind
+from mmats._core.ledger import Ledger
 
 EUR, USD, USDT, BTC, BNB = range(5)
 EURUSD, BTCUSDT, SHARE, BNBUSDT = range(4)

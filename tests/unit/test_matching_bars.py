@@ -154,7 +154,8 @@ def test_ioc_and_fok_limits_end_at_the_open() -> None:
     send(at, MINUTE, 0, BUY, 1, LIMIT, price_ticks=999, tif=IOC)
     send(at, MINUTE, 1, BUY, 1, LIMIT, price_ticks=999, tif=FOK)
     assert story(at, bars([(1000, 1000, 900, 900)], first=2)) == [
-        (0, "canceled", "ioc"), (1, "canceled", "fok"),
+        (0, "canceled", "ioc"),
+        (1, "canceled", "fok"),
     ]
 
 
@@ -164,7 +165,8 @@ def test_a_stop_fills_at_its_trigger_less_slippage_when_touched() -> None:
     # the bid is 2 below the path: it touches 988 where the path is at 990
     assert story(at, bars([(1000, 1001, 991, 1000)], first=2)) == []
     assert story(at, bars([(1000, 1001, 990, 1000)], first=3)) == [
-        (0, "triggered"), (0, "filled", 5, 986),
+        (0, "triggered"),
+        (0, "filled", 5, 986),
     ]
 
 
@@ -173,7 +175,8 @@ def test_a_buy_stop_looks_at_the_ask() -> None:
     send(at, MINUTE, 0, BUY, 5, STOP, trigger_ticks=1012)
     assert story(at, bars([(1000, 1009, 995, 1000)], first=2)) == []
     assert story(at, bars([(1000, 1010, 995, 1000)], first=3)) == [
-        (0, "triggered"), (0, "filled", 5, 1012),
+        (0, "triggered"),
+        (0, "filled", 5, 1012),
     ]
 
 
@@ -181,7 +184,8 @@ def test_a_stop_that_the_open_gaps_through_fills_at_the_open() -> None:
     at = started(cost={"slippage_model": 1, "slippage_value": 2})
     send(at, MINUTE, 0, SELL, 5, STOP, trigger_ticks=990)
     assert story(at, bars([(950, 999, 940, 990)], first=2)) == [
-        (0, "triggered"), (0, "filled", 5, 948),
+        (0, "triggered"),
+        (0, "filled", 5, 948),
     ]
 
 
@@ -197,7 +201,8 @@ def test_a_target_gets_no_more_than_its_trigger_from_a_gap() -> None:
     at = started()
     send(at, MINUTE, 0, SELL, 5, TAKE_PROFIT, trigger_ticks=1010)
     assert story(at, bars([(1100, 1100, 1100, 1100)], first=2)) == [
-        (0, "triggered"), (0, "filled", 5, 1010),
+        (0, "triggered"),
+        (0, "filled", 5, 1010),
     ]
 
 
@@ -205,7 +210,8 @@ def test_a_stop_limit_takes_within_its_limit_at_the_trigger() -> None:
     at = started(cost={"slippage_model": 1, "slippage_value": 9})
     send(at, MINUTE, 0, BUY, 5, STOP_LIMIT, trigger_ticks=1010, price_ticks=1012)
     assert story(at, bars([(1000, 1020, 1000, 1000)], first=2)) == [
-        (0, "triggered"), (0, "filled", 5, 1012),
+        (0, "triggered"),
+        (0, "filled", 5, 1012),
     ]
 
 
@@ -218,19 +224,44 @@ def test_a_stop_limit_that_is_gapped_over_rests_at_its_limit() -> None:
 
 def test_a_trailing_stop_follows_the_path_and_is_tested_before_it_is_raised() -> None:
     at = started(fill={"path": HIGH_FIRST})
-    send(at, MINUTE, 0, SELL, 5, TRAILING, trail_ticks=10)     # 990 at the close of 1000
-    assert story(at, bars([(1000, 1030, 1021, 1025)], first=2)) == []      # raised to 1020
+    send(at, MINUTE, 0, SELL, 5, TRAILING, trail_ticks=10)  # 990 at the close of 1000
+    assert story(at, bars([(1000, 1030, 1021, 1025)], first=2)) == []  # raised to 1020
     # open 1024 tests 1020 only; the high of 1050 raises to 1040, which the low meets
     assert story(at, bars([(1024, 1050, 1030, 1035)], first=3)) == [
-        (0, "triggered"), (0, "filled", 5, 1040),
+        (0, "triggered"),
+        (0, "filled", 5, 1040),
     ]
+
+
+def test_a_trailing_stop_of_a_short_follows_the_ask_down() -> None:
+    at = started(cost=SPREAD, fill={"path": LOW_FIRST})
+    send(at, MINUTE, 0, BUY, 5, TRAILING, trail_ticks=10)  # ask 1002: 1012
+    # the low of 970 has an ask of 972: the trigger follows to 982, where the path is at 980
+    assert story(at, bars([(1000, 1000, 970, 979)], first=2))[1:] == [(0, "filled", 5, 982)]
+    send(at, 2 * MINUTE, 1, BUY, 5, TRAILING, trail_ticks=10)  # ask 981: 991
+    assert story(at, bars([(979, 988, 979, 988)], first=3)) == []
+    assert story(at, bars([(988, 989, 980, 985)], first=4)) == [
+        (1, "triggered"),
+        (1, "filled", 5, 991),
+    ]
+
+
+@pytest.mark.parametrize(("early_ns", "said"), [(0, "filled"), (1, "canceled")])
+def test_a_cancel_wins_only_when_it_arrives_before_the_price(early_ns: int, said: str) -> None:
+    at = started(fill={"path": LOW_FIRST, "order_latency_ns": 10 * SECOND - early_ns})
+    number = send(at, MINUTE - 10 * SECOND + early_ns, 0, BUY, 5, LIMIT, price_ticks=991)
+    at.cancel_order(MINUTE, number)
+    # 990 is half way to the low of 980: 10 s into the bar
+    first = story(at, bars([(1000, 1000, 980, 1000)], first=2))[0]
+    assert first[:2] == (0, said)
 
 
 def test_a_trailing_stop_gapped_through_fills_at_the_open() -> None:
     at = started()
-    send(at, MINUTE, 0, BUY, 5, TRAILING, trail_ticks=10)      # 1010
+    send(at, MINUTE, 0, BUY, 5, TRAILING, trail_ticks=10)  # 1010
     assert story(at, bars([(1025, 1030, 1020, 1025)], first=2)) == [
-        (0, "triggered"), (0, "filled", 5, 1025),
+        (0, "triggered"),
+        (0, "filled", 5, 1025),
     ]
 
 
@@ -323,7 +354,9 @@ def test_volume_share_is_one_pool_and_the_rest_waits_for_the_next_bar() -> None:
     send(at, MINUTE, 3, BUY, 6, tif=FOK)
     events = bars([(1000, 1000, 1000, 1000, 100), (1007, 1007, 1007, 1007, 100)], first=2)
     assert story(at, events[:1]) == [
-        (0, "filled", 6, 1000), (1, "filled", 4, 1000), (2, "canceled", "ioc"),
+        (0, "filled", 6, 1000),
+        (1, "filled", 4, 1000),
+        (2, "canceled", "ioc"),
         (3, "canceled", "fok"),
     ]
     assert story(at, events[1:]) == [(1, "filled", 2, 1007)]

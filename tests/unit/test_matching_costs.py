@@ -28,7 +28,10 @@ from tests.fakes.venue_market import (
 BASE, QUOTE = 1, 2
 COIN: dict[str, Any] = {
     # tick 0.01, lot 0.00001, money in 1e-8: one tick-lot is 10 units, one lot 1000 units of base
-    "money_num": 10, "money_den": 1, "lot_units": 1000, "base_currency": BASE,
+    "money_num": 10,
+    "money_den": 1,
+    "lot_units": 1000,
+    "base_currency": BASE,
     "quote_currency": QUOTE,
 }
 
@@ -50,7 +53,7 @@ def fee_of(
 @pytest.mark.parametrize(
     ("cost", "fee"),
     [
-        ({"taker_ppm": 1000}, 308_649),             # 308,648,050 * 0.1 % = 308,648.05
+        ({"taker_ppm": 1000}, 308_649),  # 308,648,050 * 0.1 % = 308,648.05
         ({"taker_ppm": 1000, "fee_fixed": 11}, 308_660),
         ({"taker_ppm": 1000, "fee_per_lot": 100}, 309_149),
         ({"taker_ppm": 1000, "fee_min": 400_000}, 400_000),
@@ -101,15 +104,19 @@ def test_fees_in_another_asset_are_converted_at_the_ledgers_rates(
     for index, base, price in ((0, QUOTE, 12), (1, 3, 6000)):
         # one lot is one whole unit, a tick is a tenth of the account currency
         ledger.declare_instrument(
-            index=index, base_currency=base, quote_currency=0, settlement=1,
-            money_num=10_000_000, lot_units=100_000_000,
+            index=index,
+            base_currency=base,
+            quote_currency=0,
+            settlement=1,
+            money_num=10_000_000,
+            lot_units=100_000_000,
         )
         ledger.set_rate(base, 3, index)
         ledger.mark_price(index, price)
     at = venue(cost={"taker_ppm": 1000, "fee_asset": asset, "fee_currency": currency}, **COIN)
     at.use_ledger(ledger)
     at.feed(quote(SECOND, 4_999_999, 5_000_000))
-    send(at, SECOND, 0, BUY, 1000)      # 0.5 of quote
+    send(at, SECOND, 0, BUY, 1000)  # 0.5 of quote
     (fill,) = fills(at.reports())
     assert (fill["fee"], fill["fee_currency"]) == (fee, currency)
 
@@ -119,11 +126,11 @@ def test_fees_in_another_asset_are_converted_at_the_ledgers_rates(
     [
         (0, 50, 10, 100, 0),
         (1, 3, 10, 100, 3),
-        (2, 100, 10, 100, 2),           # 12,345 * 100 ppm = 1.2345
-        (3, 100_000, 10, 100, 13),      # 10 % of the volume: 1 % of 100,000 ppm = 12.345
-        (3, 100_000, 100, 100, 1235),   # all of it: 10 % = 1234.5
-        (3, 100_000, 500, 100, 1235),   # never more than all of it
-        (3, 100_000, 10, 0, 1235),      # unknown volume
+        (2, 100, 10, 100, 2),  # 12,345 * 100 ppm = 1.2345
+        (3, 100_000, 10, 100, 13),  # 10 % of the volume: 1 % of 100,000 ppm = 12.345
+        (3, 100_000, 100, 100, 1235),  # all of it: 10 % = 1234.5
+        (3, 100_000, 500, 100, 1235),  # never more than all of it
+        (3, 100_000, 10, 0, 1235),  # unknown volume
         (3, 100_000, 2**40, 2**62, 1),
     ],
 )
@@ -146,7 +153,8 @@ def test_carry_is_due_for_positions_held_over_the_end_of_the_day() -> None:
     due = sorted(at.carries(), key=lambda row: row["strategy"])
     # 300 * 1010 * -0.0365 / 365 = -30.3 -> -31; 200 * 1010 * 0.01825 / 365 = 10.1 -> 10
     assert [(row["amount"], row["lots"], row["ts_ns"]) for row in due] == [
-        (-31, 300, 2 * DAY), (10, -200, 2 * DAY),
+        (-31, 300, 2 * DAY),
+        (10, -200, 2 * DAY),
     ]
     # nothing for three days: three days' carry with the next event
     at.feed(bars([(1010, 1010, 1010, 1010)], first=6, interval=DAY))

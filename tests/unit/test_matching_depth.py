@@ -40,7 +40,9 @@ def test_a_market_order_walks_the_levels() -> None:
     send(at, SECOND, 0, BUY, 13)
     hit = fills(at.reports())
     assert [(fill["last_lots"], fill["last_ticks"]) for fill in hit] == [
-        (5, 1002), (6, 1003), (2, 1005),
+        (5, 1002),
+        (6, 1003),
+        (2, 1005),
     ]
     assert {fill["touch_ticks"] for fill in hit} == {1002}
     assert [fill["leaves_lots"] for fill in hit] == [8, 2, 0]
@@ -72,7 +74,9 @@ def test_ioc_and_fok_look_at_all_levels_within_their_limit() -> None:
     send(at, SECOND, 0, BUY, 12, LIMIT, price_ticks=1003, tif=FOK)
     send(at, SECOND, 1, BUY, 12, LIMIT, price_ticks=1003, tif=IOC)
     assert story(at) == [
-        (0, "canceled", "fok"), (1, "filled", 5, 1002), (1, "filled", 6, 1003),
+        (0, "canceled", "fok"),
+        (1, "filled", 5, 1002),
+        (1, "filled", 6, 1003),
         (1, "canceled", "ioc"),
     ]
 
@@ -107,7 +111,8 @@ def test_two_orders_at_one_price_share_a_trade_in_time_order() -> None:
     send(at, SECOND, 1, BUY, 5, LIMIT, price_ticks=1000)
     # 18 lots: 10 ahead of both, 5 to the first, 3 to the second
     assert story(at, trade(2 * SECOND, 1000, 18, BY_SELLER)) == [
-        (0, "filled", 5, 1000), (1, "filled", 3, 1000),
+        (0, "filled", 5, 1000),
+        (1, "filled", 3, 1000),
     ]
 
 
@@ -148,7 +153,9 @@ def test_a_stop_walks_the_book() -> None:
     at = opened()
     send(at, SECOND, 0, SELL, 25, STOP, trigger_ticks=999)
     assert story(at, level(2 * SECOND, 0, 1000, 0)) == [
-        (0, "triggered"), (0, "filled", 20, 999), (0, "filled", 5, 998),
+        (0, "triggered"),
+        (0, "filled", 20, 999),
+        (0, "filled", 5, 998),
     ]
 
 
@@ -164,7 +171,8 @@ def test_nothing_fills_on_a_stale_book_and_orders_wait_for_the_snapshot() -> Non
     assert story(at, trade(5 * SECOND, 1000, 4, BY_SELLER)) == [(0, "filled", 1, 1000)]
     # 12 lots: 4 go to slot 0, 7 to those ahead of slot 2
     assert story(at, trade(6 * SECOND, 999, 12, BY_SELLER)) == [
-        (0, "filled", 4, 1000), (2, "filled", 1, 999),
+        (0, "filled", 4, 1000),
+        (2, "filled", 1, 999),
     ]
 
 
@@ -182,5 +190,6 @@ def test_slippage_comes_on_top_of_each_level(slippage: int) -> None:
     at = opened(cost={"slippage_model": 1, "slippage_value": slippage})
     send(at, SECOND, 0, SELL, 12)
     assert words(at.reports())[1:] == [
-        (0, "filled", 10, 1000 - slippage), (0, "filled", 2, 999 - slippage),
+        (0, "filled", 10, 1000 - slippage),
+        (0, "filled", 2, 999 - slippage),
     ]

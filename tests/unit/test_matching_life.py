@@ -97,6 +97,8 @@ def test_unknown_fields_are_errors() -> None:
         venue(cost={"spread_tick": 1})
     with pytest.raises(ValueError, match="latency"):
         venue(fill={"order_latency_ns": -1})
+    with pytest.raises(ValueError, match="PathRule"):
+        venue(fill={"path": 0})
     with pytest.raises(ValueError, match="2 instruments"):
         SimulatedVenue([{}, {}], [{}])
 
@@ -107,7 +109,9 @@ def test_cancel_ends_a_resting_order_once() -> None:
     at.cancel_order(SECOND, number)
     at.cancel_order(SECOND, number)
     assert words(at.reports()) == [
-        (0, "accepted"), (0, "canceled"), (0, "cancel_rejected", "unknown_order"),
+        (0, "accepted"),
+        (0, "canceled"),
+        (0, "cancel_rejected", "unknown_order"),
     ]
     assert story(at, quote(2 * SECOND, 800, 801)) == []
 
@@ -200,10 +204,20 @@ def test_gtd_ends_on_the_path_of_a_bar() -> None:
     at.feed(bars([FLAT]))
     # the low of 980 is met at 1/3 of the bar; 990 is passed half way, at 10 s
     for slot, seconds in ((0, 10), (1, 11)):
-        send(at, MINUTE, slot, BUY, 5, LIMIT, price_ticks=991, tif=GTD,
-             ts_expire_ns=MINUTE + seconds * SECOND)
+        send(
+            at,
+            MINUTE,
+            slot,
+            BUY,
+            5,
+            LIMIT,
+            price_ticks=991,
+            tif=GTD,
+            ts_expire_ns=MINUTE + seconds * SECOND,
+        )
     assert story(at, bars([(1000, 1000, 980, 1000)], first=2)) == [
-        (0, "expired"), (1, "filled", 5, 991),
+        (0, "expired"),
+        (1, "filled", 5, 991),
     ]
 
 
@@ -225,7 +239,8 @@ def test_a_day_order_can_trade_in_a_daily_bar() -> None:
     for slot, price in ((0, 990), (1, 900)):
         send(at, DAY, slot, BUY, 5, LIMIT, price_ticks=price, tif=DAY_ORDER)
     assert story(at, bars([(1000, 1000, 980, 1000)], first=2, interval=DAY)) == [
-        (0, "filled", 5, 990), (1, "expired"),
+        (0, "filled", 5, 990),
+        (1, "expired"),
     ]
 
 
@@ -236,8 +251,11 @@ def test_reduce_only_is_clamped_to_the_position_and_ends_with_it() -> None:
     send(at, SECOND, 2, SELL, 9, flags=REDUCE_ONLY)
     send(at, SECOND, 3, BUY, 9, flags=REDUCE_ONLY)
     assert story(at) == [
-        (0, "filled", 3, 1002), (1, "canceled", "reduce_only"), (2, "filled", 3, 998),
-        (2, "canceled", "reduce_only"), (3, "canceled", "reduce_only"),
+        (0, "filled", 3, 1002),
+        (1, "canceled", "reduce_only"),
+        (2, "filled", 3, 998),
+        (2, "canceled", "reduce_only"),
+        (3, "canceled", "reduce_only"),
     ]
     assert (at.position_lots(0, 0), at.position_lots(1, 0)) == (0, 0)
 
@@ -262,8 +280,11 @@ def test_modify_moves_price_quantity_and_trigger() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "why"),
-    [({"price_ticks": 1002}, "post_only"), ({"quantity_lots": 101}, "quantity"),
-     ({"price_ticks": -5}, "price")],
+    [
+        ({"price_ticks": 1002}, "post_only"),
+        ({"quantity_lots": 101}, "quantity"),
+        ({"price_ticks": -5}, "price"),
+    ],
 )
 def test_a_refused_modification_leaves_the_order_as_it_was(
     fields: dict[str, int], why: str
@@ -281,7 +302,8 @@ def test_a_cancel_that_arrives_after_the_fill_is_rejected() -> None:
     at.feed(quote(2 * SECOND, 998, 1002))
     at.cancel_order(2 * SECOND, number)
     assert story(at, quote(3 * SECOND - 1, 980, 985), quote(3 * SECOND, 980, 985)) == [
-        (0, "filled", 5, 990), (0, "cancel_rejected", "unknown_order"),
+        (0, "filled", 5, 990),
+        (0, "cancel_rejected", "unknown_order"),
     ]
 
 
@@ -304,7 +326,8 @@ def test_reports_of_two_markets_are_handed_out_in_the_order_in_which_they_reach_
     at.feed(bars([(1000, 1000, 980, 1000)], first=2, instrument=1))
     hit = fills(at.reports())
     assert [(fill["order_id"] & 4095, fill["ts_recv_ns"]) for fill in hit] == [
-        (1, MINUTE + 10 * SECOND), (0, MINUTE + 20 * SECOND),
+        (1, MINUTE + 10 * SECOND),
+        (0, MINUTE + 20 * SECOND),
     ]
 
 

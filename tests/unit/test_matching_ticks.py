@@ -106,8 +106,10 @@ def test_triggers_look_at_the_side_they_trade_on(
 def test_a_trailing_stop_follows_the_bid() -> None:
     at = quoted()
     send(at, SECOND, 0, SELL, 5, TRAILING, trail_ticks=10)
-    said = [story(at, quote((2 + k) * SECOND, bid, bid + 1))
-            for k, bid in enumerate((1010, 1001, 1020, 1011, 1009))]
+    said = [
+        story(at, quote((2 + k) * SECOND, bid, bid + 1))
+        for k, bid in enumerate((1010, 1001, 1020, 1011, 1009))
+    ]
     assert said == [[], [], [], [], [(0, "triggered"), (0, "filled", 5, 1009)]]
 
 
@@ -146,7 +148,8 @@ def test_with_a_volume_share_market_orders_on_trades_share_its_size() -> None:
     send(at, SECOND, 0, BUY, 4, MARKET)
     send(at, SECOND, 1, BUY, 4, MARKET)
     assert story(at, trade(2 * SECOND, 1010, 10)) == [
-        (0, "filled", 4, 1010), (1, "filled", 1, 1010),
+        (0, "filled", 4, 1010),
+        (1, "filled", 1, 1010),
     ]
 
 
