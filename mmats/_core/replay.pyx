@@ -156,7 +156,7 @@ cdef class DelayLine:
                 self.rows[k - self.tail] = self.rows[k]
             self.head -= self.tail
             self.tail = 0
-            if self.head * 2 > self.capacity:
+            if self.head * 2 >= self.capacity:
                 wanted = self.capacity * 2 if self.capacity else 4096
                 grown = <event_t*>realloc(self.rows, wanted * sizeof(event_t))
                 if grown == NULL:
