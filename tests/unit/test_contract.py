@@ -47,7 +47,8 @@ def test_a_signal_says_what_it_was_given():
         "SELL", "X", 1.5, 10, 5, 0.5, order_type="stop_limit", price=8, trigger=9,
         time_in_force="GTD", expire_ns=77, post_only=True, reduce_only=True,
     )  # fmt: skip
-    assert (signal.size, signal.stop_loss, signal.take_profit, signal.confidence) == (1.5, 10, 5, 0.5)
+    assert (signal.size, signal.stop_loss, signal.take_profit) == (1.5, 10, 5)
+    assert signal.confidence == 0.5
     assert (signal.order_type, signal.price, signal.trigger) == ("stop_limit", 8, 9)
     assert (signal.time_in_force, signal.expire_ns) == ("GTD", 77)
     assert signal.post_only
