@@ -17,12 +17,21 @@ from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 
+# Methods of a compiled strategy, called raw so that the common case pays for no try block; a
+# negative result comes with an exception.
+ctypedef int (*on_bar_t)(CompiledStrategy self, const event_t* bar, const double* indicators,
+                         signal_t* out) noexcept
+ctypedef int (*on_book_t)(CompiledStrategy self, const event_t* delta, price_ticks_t bid,
+                          price_ticks_t ask, signal_t* out) noexcept
+
 # One strategy as the pipeline sees it.
 cdef class StrategySlot:
     cdef readonly int index
     cdef readonly str name
     cdef readonly object strategy
     cdef CompiledStrategy compiled    # None for a Python strategy
+    cdef on_bar_t on_bar
+    cdef on_book_t on_book
     cdef object on_market_data        # bound methods, looked up once
     cdef object on_signal_result      # None where the strategy does not listen
     cdef object on_order_book
@@ -90,7 +99,7 @@ cdef class Pipeline:
     cdef int _call(self, StrategySlot slot, MarketData data) except -1
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
-    cdef int _take_buffer(self, StrategySlot slot, int n) except -1
+    cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1
     cdef int _disable(self, StrategySlot slot, str where, object error) except -1
     cdef int _tell_results(self) except -1
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1

@@ -93,6 +93,8 @@ cdef class StrategySlot:
         self.signals = {}
         if isinstance(strategy, CompiledStrategy):
             self.compiled = strategy
+            self.on_bar = <on_bar_t>self.compiled.on_bar
+            self.on_book = <on_book_t>self.compiled.on_book
             return
         self.on_market_data = getattr(strategy, "on_market_data", None)
         self.on_signal_result = getattr(strategy, "on_signal_result", None)
@@ -332,9 +334,10 @@ cdef class Pipeline:
             if not slot.enabled:
                 continue
             if slot.compiled is not None:
-                n = slot.compiled.on_book(event, book.best_bid_ticks(), book.best_ask_ticks(),
-                                          self.buffer)
-                self._take_buffer(slot, n)
+                n = slot.on_book(slot.compiled, event, book.best_bid_ticks(),
+                                 book.best_ask_ticks(), self.buffer)
+                if n != 0:
+                    self._take_buffer(slot, n, "on_book")
             elif slot.on_order_book is not None:
                 try:
                     answer = slot.on_order_book(self.names[instrument], book)
@@ -380,8 +383,8 @@ cdef class Pipeline:
 
     cdef inline int _call_compiled(self, StrategySlot slot, Series series,
                                    const event_t* bar) except -1:
-        cdef int n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
-        return self._take_buffer(slot, n) if n != 0 else 0
+        cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
+        return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
     cdef MarketData _data_of(self, Series series, const event_t* bar):
         """The object to hand out: the last one again, unless a strategy has kept it."""
@@ -454,9 +457,15 @@ cdef class Pipeline:
         self.orders.take_signal(slot.index, &core, self.now_ns)
         return self._tell_results()
 
-    cdef int _take_buffer(self, StrategySlot slot, int n) except -1:
+    cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1:
+        """Act on what a compiled strategy wrote; n < 0: it raised, which disables it."""
         cdef int k
-        if n < 0 or n > SIGNALS_MAX:
+        if n < 0:
+            try:
+                _raise_pending()
+            except Exception as error:
+                return self._disable(slot, where, error)
+        if n > SIGNALS_MAX:
             raise PipelineFault(f"strategy {slot.name} says it wrote {n} signals")
         for k in range(n):
             if self.buffer[k].side == 0:

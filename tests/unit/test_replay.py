@@ -337,8 +337,8 @@ def test_an_empty_range_of_given_data():
 
 
 def test_the_range_is_start_exclusive_end_inclusive_in_closes():
-    script, _ = play(None, [100.0] * 10,
-                     backtest={"start": "2024-01-01T00:02:00Z", "end": "2024-01-01T00:05:00Z"})  # fmt: skip
+    span = {"start": "2024-01-01T00:02:00Z", "end": "2024-01-01T00:05:00Z"}
+    script, _ = play(None, [100.0] * 10, backtest=span)
     assert [(ts - START_NS) // MINUTE_NS for _, ts, _ in script.seen] == [3, 4, 5]
 
 
