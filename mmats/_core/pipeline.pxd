@@ -14,15 +14,14 @@ from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 
 # Methods of a compiled strategy, called raw so that the common case pays for no try block; a
 # negative result comes with an exception.
-ctypedef int (*on_bar_t)(CompiledStrategy self, const event_t* bar, const double* indicators,
-                         signal_t* out) noexcept
-ctypedef int (*on_book_t)(CompiledStrategy self, const event_t* delta, price_ticks_t bid,
-                          price_ticks_t ask, signal_t* out) noexcept
+ctypedef int (*on_bar_t)(CompiledStrategy, const event_t*, const double*, signal_t*) noexcept
+ctypedef int (*on_book_t)(CompiledStrategy, const event_t*, price_ticks_t, price_ticks_t, signal_t*) noexcept
 
 # One strategy as the pipeline sees it.
 cdef class StrategySlot:
@@ -52,13 +51,6 @@ cdef class Series:
     cdef bint reads_close_only        # no indicator needs open, high, low or volume
     cdef list subscribers             # StrategySlot
     cdef int subscriber_count
-
-cdef class Samples:
-    cdef int64_t* rows
-    cdef int64_t count
-    cdef int64_t capacity
-    cdef int width
-    cdef int64_t* add(self) except NULL
 
 cdef class Pipeline:
     cdef readonly Ledger ledger
