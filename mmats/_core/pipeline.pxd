@@ -19,10 +19,8 @@ from mmats._core.venue cimport VenuePort
 
 # Methods of a compiled strategy, called raw so that the common case pays for no try block; a
 # negative result comes with an exception.
-ctypedef int (*on_bar_t)(CompiledStrategy self, const event_t* bar, const double* indicators,
-                         signal_t* out) noexcept
-ctypedef int (*on_book_t)(CompiledStrategy self, const event_t* delta, price_ticks_t bid,
-                          price_ticks_t ask, signal_t* out) noexcept
+ctypedef int (*on_bar_t)(CompiledStrategy, const event_t*, const double*, signal_t*) noexcept
+ctypedef int (*on_book_t)(CompiledStrategy, const event_t*, price_ticks_t, price_ticks_t, signal_t*) noexcept
 
 # One strategy as the pipeline sees it.
 cdef class StrategySlot:
