@@ -34,9 +34,8 @@ from mmats._core.risk cimport RiskGate
 from mmats._core.samples cimport Samples
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
-    STATE_CANCELED,
-    STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED, STATE_REJECTED, event_t,
-    money_t, price_ticks_t, report_t, ts_ns_t,
+    STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED,
+    STATE_REJECTED, event_t, money_t, price_ticks_t, report_t, ts_ns_t,
 )
 from mmats._core.venue cimport VenuePort
 
