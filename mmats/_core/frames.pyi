@@ -20,3 +20,7 @@ DELTA_DTYPE: np.dtype[Any]
 """price_ticks, size_lots, first_sequence, last_sequence."""
 RECORD_DTYPE: np.dtype[Any]
 """One journal record: signal, denial, order, report or fill."""
+ORDER_DTYPE: np.dtype[Any]
+"""One order, field by field as `order_t` in types.pxd."""
+VERDICT_DTYPE: np.dtype[Any]
+"""One answer of the risk gate: reason (0 = passes), reduces, observed, limit, reserve."""

@@ -4,7 +4,8 @@
 import numpy as np
 
 from mmats._core.journal cimport record_t
-from mmats._core.types cimport event_t
+from mmats._core.risk cimport verdict_t
+from mmats._core.types cimport event_t, order_t
 
 _HEADER = [
     ("kind", "u1"), ("flags", "u1"), ("spread_ticks", "<u2"), ("instrument", "<u4"),
@@ -38,3 +39,22 @@ RECORD_DTYPE = np.dtype([
 ], align=True)
 if RECORD_DTYPE.itemsize != sizeof(record_t):
     raise AssertionError("record layout differs from journal.pxd")
+
+ORDER_DTYPE = np.dtype([
+    ("order_id", "<i8"), ("signal_id", "<i8"), ("ts_created_ns", "<i8"), ("ts_expire_ns", "<i8"),
+    ("quantity_lots", "<i8"), ("filled_lots", "<i8"), ("price_ticks", "<i8"),
+    ("trigger_ticks", "<i8"), ("trail_ticks", "<i8"), ("stop_loss_ticks", "<i8"),
+    ("take_profit_ticks", "<i8"), ("reference_ticks", "<i8"), ("commission", "<i8"),
+    ("realized", "<i8"), ("reserved", "<i8"), ("strategy", "<i4"),
+    ("instrument", "<i4"), ("side", "<i4"), ("type", "i1"), ("tif", "i1"), ("flags", "i1"),
+    ("state", "i1"), ("role", "i1"),
+], align=True)
+if ORDER_DTYPE.itemsize != sizeof(order_t):
+    raise AssertionError("order layout differs from types.pxd")
+
+VERDICT_DTYPE = np.dtype([
+    ("reason", "<i4"), ("reduces", "<i4"), ("observed", "<i8"), ("limit", "<i8"),
+    ("reserve", "<i8"),
+])
+if VERDICT_DTYPE.itemsize != sizeof(verdict_t):
+    raise AssertionError("verdict layout differs from risk.pxd")

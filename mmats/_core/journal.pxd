@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint64_t
 
-from mmats._core.types cimport lots_t, money_t, price_ticks_t, ts_ns_t
+from mmats._core.types cimport lots_t, money_t, order_t, price_ticks_t, ts_ns_t
 
 cpdef enum RecordKind:
     RECORD_SIGNAL = 1       # a strategy asked for something
@@ -52,6 +52,10 @@ cdef struct record_t:
     int8_t state
     int16_t pad
     int64_t confidence_ppm    # signal
+
+# Fill in everything that an order says; the rest of the record is 0.
+cdef void describe(record_t* record, int kind, const order_t* order, ts_ns_t now_ns,
+                   ts_ns_t event_ns, int reason) noexcept nogil
 
 cdef class JournalPort:
     cdef readonly uint64_t state_hash     # running hash over every record appended

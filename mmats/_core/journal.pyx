@@ -5,7 +5,7 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -13,6 +13,7 @@ cdef extern from "pages.h":
     void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
 
 from mmats._core.journal cimport record_t
+from mmats._core.types cimport order_t, ts_ns_t
 
 cdef enum:
     FIRST_CAPACITY = 1024
@@ -21,6 +22,30 @@ cdef uint64_t HASH_OFFSET = 0xcbf29ce484222325U
 
 cdef extern from "mix.h":
     uint64_t mmats_mix(uint64_t state, const void* words, int word_count) noexcept nogil
+
+
+cdef void describe(record_t* record, int kind, const order_t* order, ts_ns_t now_ns,
+                   ts_ns_t event_ns, int reason) noexcept nogil:
+    memset(record, 0, sizeof(record_t))
+    record.ts_ns = now_ns
+    record.ts_event_ns = event_ns
+    record.kind = kind
+    record.signal_id = order.signal_id
+    record.order_id = order.order_id
+    record.lots = order.quantity_lots
+    record.price_ticks = order.price_ticks
+    record.trigger_ticks = order.trigger_ticks
+    record.stop_loss_ticks = order.stop_loss_ticks
+    record.take_profit_ticks = order.take_profit_ticks
+    record.strategy = order.strategy
+    record.instrument = order.instrument
+    record.reason = reason
+    record.side = order.side
+    record.order_type = order.type
+    record.tif = order.tif
+    record.flags = order.flags
+    record.role = order.role
+    record.state = order.state
 
 
 class JournalFull(Exception):

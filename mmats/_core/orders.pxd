@@ -16,6 +16,7 @@ from mmats._core.venue cimport VenuePort
 cdef enum:
     ORDER_SLOTS = 4096           # open orders at one time; the low 12 bits of an order id
     SLOT_BITS = 12
+    REUSE_DISTANCE = 256         # so many orders must have ended before a slot is used again
     OUTCOMES_MAX = 4096          # results waiting to be told to strategies
 
 # What a strategy is told: one per fill, denial, rejection, cancel or expiry.
@@ -47,8 +48,10 @@ cdef class OrderManager:
     cdef VenuePort venue
     cdef JournalPort journal
     cdef order_t* orders               # [slot]
-    cdef int32_t* free_slots           # stack
-    cdef int free_count
+    cdef int fresh_slot                # the first that was never used
+    cdef int32_t* ended_slots          # ring, the longest ended first
+    cdef int ended_first
+    cdef int ended_count
     cdef bracket_t* brackets           # [strategy * instrument_count + instrument]
     cdef sizing_t* sizings             # [strategy]
     cdef track_t* tracks               # [strategy]
@@ -60,6 +63,7 @@ cdef class OrderManager:
     cdef readonly int64_t signal_sequence
     cdef readonly int64_t denied_count
     cdef readonly int64_t late_fill_count
+    cdef readonly int64_t stale_report_count  # reports that came after their order's end
 
     cdef int take_signal(self, int strategy, signal_t* signal, ts_ns_t now_ns) except -1
     cdef int on_report(self, const report_t* report, ts_ns_t now_ns) except -1
@@ -70,8 +74,6 @@ cdef class OrderManager:
     # -- private --
     cdef int _record_order(self, int kind, const order_t* order, ts_ns_t now_ns,
                            ts_ns_t event_ns, int reason) except -1
-    cdef void _fill_record(self, record_t* record, int kind, const order_t* order, ts_ns_t now_ns,
-                           ts_ns_t event_ns, int reason) noexcept nogil
     cdef int _tell(self, const order_t* order, int state, int reason, lots_t lots,
                    price_ticks_t price, money_t commission, money_t realized) except -1
     cdef int _record_signal(self, const order_t* order, const signal_t* signal,
@@ -81,7 +83,12 @@ cdef class OrderManager:
     cdef int _denied(self, order_t* order, int reason, int64_t observed, int64_t limit,
                      ts_ns_t now_ns) except -1
     cdef int _send(self, order_t* order, ts_ns_t now_ns) except -1
-    cdef int _close(self, order_t* order, int state) except -1
+    cdef int _take_slot(self) noexcept nogil
+    cdef int _close(self, order_t* order, int state) noexcept nogil
+    cdef int _on_forgotten(self, const report_t* report) except -1
+    cdef int _on_refused(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1
+    cdef int _count_fill(self, order_t* order, const report_t* report) except -1
+    cdef int _give_up(self, int cell, ts_ns_t now_ns) except -1
     cdef int _on_end(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1
     cdef int _on_fill(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1
     cdef bint _is_done(self, const order_t* order) noexcept nogil

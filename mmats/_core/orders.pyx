@@ -14,7 +14,7 @@ from mmats._core.contract cimport signal_t
 from mmats._core.journal cimport (
     RECORD_ACCEPTED, RECORD_CANCEL_SENT, RECORD_CANCELED, RECORD_DENIED, RECORD_EXPIRED,
     RECORD_FILLED, RECORD_LATE_FILL, RECORD_REJECTED, RECORD_SIGNAL, RECORD_SUBMITTED,
-    RECORD_TRIGGERED, RECORD_UPDATED, JournalPort, record_t,
+    RECORD_TRIGGERED, RECORD_UPDATED, JournalPort, describe, record_t,
 )
 from mmats._core.accounts cimport cell_t
 from mmats._core.ledger cimport Ledger, fill_result_t
@@ -22,14 +22,16 @@ from mmats._core.risk cimport (
     REASON_NOTHING_TO_REDUCE, REASON_OK, REASON_OPEN_ORDERS, REASON_PORT_FULL,
     REASON_QUANTITY_ZERO, REASON_SIZE_UNKNOWN, REASON_STOP_LOSS_SIDE, RiskGate, verdict_t,
 )
-from mmats._core.sizing cimport SIZING_SIGNAL, lots_for_risk, risk_share_ppm, sizing_t, track_t
+from mmats._core.sizing cimport (
+    SIZING_SIGNAL, checked_sizing, lots_for_risk, risk_share_ppm, sizing_t, track_t,
+)
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP, ORDER_STOP_LIMIT, REPORT_ACCEPTED,
     REPORT_CANCELED, REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED,
     REPORT_TRIGGERED, REPORT_UPDATED, ROLE_ENTRY, ROLE_FLATTEN, ROLE_STOP, ROLE_TARGET, SIDE_BUY,
     STATE_ACCEPTED, STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED,
     STATE_PARTIALLY_FILLED, STATE_PENDING_CANCEL, STATE_REJECTED, STATE_SUBMITTED,
-    STATE_TRIGGERED, TIF_GTC, lots_t, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, order_t,
+    STATE_TRIGGERED, TIF_GTC, lots_t, mmats_add, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, order_t,
     price_ticks_t, report_t, ts_ns_t,
 )
 from mmats._core.venue cimport VenuePort
@@ -44,7 +46,6 @@ class PipelineFault(Exception):
 
 @cython.final
 cdef class OrderManager:
-    """Owns every open order and every bracket; single writer."""
 
     def __cinit__(self, Ledger ledger not None, RiskGate gate not None, VenuePort venue not None,
                   JournalPort journal not None):
@@ -55,25 +56,22 @@ cdef class OrderManager:
         self.venue = venue
         self.journal = journal
         self.orders = <order_t*>calloc(ORDER_SLOTS, sizeof(order_t))
-        self.free_slots = <int32_t*>malloc(ORDER_SLOTS * sizeof(int32_t))
+        self.ended_slots = <int32_t*>malloc(ORDER_SLOTS * sizeof(int32_t))
         self.brackets = <bracket_t*>calloc(cells, sizeof(bracket_t))
         self.sizings = <sizing_t*>calloc(ledger.strategy_count, sizeof(sizing_t))
         self.tracks = <track_t*>calloc(ledger.strategy_count, sizeof(track_t))
         self.open_results = <money_t*>calloc(cells, sizeof(money_t))
         self.outcomes = <outcome_t*>calloc(OUTCOMES_MAX, sizeof(outcome_t))
-        if (self.orders == NULL or self.free_slots == NULL or self.brackets == NULL
+        if (self.orders == NULL or self.ended_slots == NULL or self.brackets == NULL
                 or self.sizings == NULL or self.tracks == NULL or self.open_results == NULL
                 or self.outcomes == NULL):
             raise MemoryError("order manager: no memory")
-        for k in range(ORDER_SLOTS):
-            self.free_slots[k] = ORDER_SLOTS - 1 - k
-        self.free_count = ORDER_SLOTS
         for k in range(ledger.strategy_count):
             self.sizings[k].mode = SIZING_SIGNAL
 
     def __dealloc__(self):
         free(self.orders)
-        free(self.free_slots)
+        free(self.ended_slots)
         free(self.brackets)
         free(self.sizings)
         free(self.tracks)
@@ -81,41 +79,17 @@ cdef class OrderManager:
         free(self.outcomes)
 
     def set_sizing(self, int strategy, **fields):
-        """Set the sizing of one strategy by field name of `sizing_t`."""
         if not 0 <= strategy < self.ledger.strategy_count:
             raise ValueError(f"no strategy {strategy}")
-        self.sizings[strategy] = {**self.sizings[strategy], **fields}
+        self.sizings[strategy] = checked_sizing({**self.sizings[strategy], **fields})
 
     # -- records and outcomes --------------------------------------------------------------------
 
     cdef int _record_order(self, int kind, const order_t* order, ts_ns_t now_ns,
                            ts_ns_t event_ns, int reason) except -1:
         cdef record_t record
-        self._fill_record(&record, kind, order, now_ns, event_ns, reason)
+        describe(&record, kind, order, now_ns, event_ns, reason)
         return self.journal.append(&record)
-
-    cdef void _fill_record(self, record_t* record, int kind, const order_t* order, ts_ns_t now_ns,
-                           ts_ns_t event_ns, int reason) noexcept nogil:
-        memset(record, 0, sizeof(record_t))
-        record.ts_ns = now_ns
-        record.ts_event_ns = event_ns
-        record.kind = kind
-        record.signal_id = order.signal_id
-        record.order_id = order.order_id
-        record.lots = order.quantity_lots
-        record.price_ticks = order.price_ticks
-        record.trigger_ticks = order.trigger_ticks
-        record.stop_loss_ticks = order.stop_loss_ticks
-        record.take_profit_ticks = order.take_profit_ticks
-        record.strategy = order.strategy
-        record.instrument = order.instrument
-        record.reason = reason
-        record.side = order.side
-        record.order_type = order.type
-        record.tif = order.tif
-        record.flags = order.flags
-        record.role = order.role
-        record.state = order.state
 
     cdef int _tell(self, const order_t* order, int state, int reason, lots_t lots,
                    price_ticks_t price, money_t commission, money_t realized) except -1:
@@ -150,6 +124,9 @@ cdef class OrderManager:
         """Turn one signal into one order, or into one denial. 1 = an order left."""
         cdef order_t order
         cdef int reason
+        if not 0 <= signal.instrument < self.ledger.instrument_count:
+            raise PipelineFault(
+                f"strategy {strategy} signals instrument {signal.instrument}, which does not exist")
         self.signal_sequence += 1
         signal.signal_id = self.signal_sequence
         memset(&order, 0, sizeof(order_t))
@@ -178,7 +155,7 @@ cdef class OrderManager:
     cdef int _record_signal(self, const order_t* order, const signal_t* signal,
                             ts_ns_t now_ns) except -1:
         cdef record_t record
-        self._fill_record(&record, RECORD_SIGNAL, order, now_ns, now_ns, 0)
+        describe(&record, RECORD_SIGNAL, order, now_ns, now_ns, 0)
         record.confidence_ppm = signal.confidence_ppm
         return self.journal.append(&record)
 
@@ -231,7 +208,7 @@ cdef class OrderManager:
         cdef record_t record
         order.state = STATE_DENIED
         self.denied_count += 1
-        self._fill_record(&record, RECORD_DENIED, order, now_ns, now_ns, reason)
+        describe(&record, RECORD_DENIED, order, now_ns, now_ns, reason)
         record.observed = observed
         record.limit = limit
         self.journal.append(&record)
@@ -242,22 +219,21 @@ cdef class OrderManager:
         """Gate, slot, journal, venue: the only way an order leaves. 1 = it left."""
         cdef verdict_t verdict
         cdef order_t* kept
-        cdef int32_t slot
+        cdef int slot
         if self.gate.check(order, now_ns, &verdict) != REASON_OK:
             return self._denied(order, verdict.reason, verdict.observed, verdict.limit, now_ns)
-        if self.free_count == 0:
-            return self._denied(order, REASON_OPEN_ORDERS, ORDER_SLOTS, ORDER_SLOTS, now_ns)
-        self.free_count -= 1
-        slot = self.free_slots[self.free_count]
+        slot = self._take_slot()
+        if slot < 0:
+            return self._denied(order, REASON_OPEN_ORDERS, ORDER_SLOTS + 1, ORDER_SLOTS, now_ns)
+        if verdict.reduces:
+            order.flags |= FLAG_REDUCE_ONLY
         self.order_sequence += 1
         order.order_id = (self.order_sequence << SLOT_BITS) | slot
         order.state = STATE_SUBMITTED
         order.reserved = verdict.reserve
         kept = &self.orders[slot]
         kept[0] = order[0]
-        self.gate.add_open(kept, kept.quantity_lots, kept.reserved)
-        self.gate.open_order_count += 1
-        self.gate.open_orders[kept.strategy] += 1
+        self.gate.add_open(kept)
         self.gate.count_message(now_ns)
         self._record_order(RECORD_SUBMITTED, kept, now_ns, now_ns, 0)
         if self.venue.submit(kept, now_ns) != 0:
@@ -265,21 +241,35 @@ cdef class OrderManager:
             return self._denied(order, REASON_PORT_FULL, 1, 0, now_ns)
         return 1
 
+    cdef int _take_slot(self) noexcept nogil:
+        """A slot for a new order, -1 = all are open.
+
+        The slot that ended longest ago is used again first, and only after some others have ended:
+        until then a late report still finds its order.
+        """
+        cdef int slot
+        if self.ended_count <= REUSE_DISTANCE and self.fresh_slot < ORDER_SLOTS:
+            self.fresh_slot += 1
+            return self.fresh_slot - 1
+        if self.ended_count == 0:
+            return -1
+        slot = self.ended_slots[self.ended_first]
+        self.ended_first = (self.ended_first + 1) & (ORDER_SLOTS - 1)
+        self.ended_count -= 1
+        return slot
+
     cdef order_t* find(self, int64_t order_id) noexcept nogil:
         cdef order_t* order = &self.orders[order_id & (ORDER_SLOTS - 1)]
         return order if order.order_id == order_id else NULL
 
-    cdef int _close(self, order_t* order, int state) except -1:
+    cdef int _close(self, order_t* order, int state) noexcept nogil:
         """Free the slot and what the order still holds; its id stays until the slot is reused."""
-        if order.state in (STATE_FILLED, STATE_CANCELED, STATE_EXPIRED, STATE_REJECTED, STATE_DENIED):
-            return 0
-        self.gate.remove_open(order, order.quantity_lots - order.filled_lots, order.reserved)
-        self.gate.open_order_count -= 1
-        self.gate.open_orders[order.strategy] -= 1
+        self.gate.end_open(order)
         order.reserved = 0
         order.state = state
-        self.free_slots[self.free_count] = order.order_id & (ORDER_SLOTS - 1)
-        self.free_count += 1
+        self.ended_slots[(self.ended_first + self.ended_count) & (ORDER_SLOTS - 1)] = (
+            order.order_id & (ORDER_SLOTS - 1))
+        self.ended_count += 1
         return 0
 
     # -- reports ---------------------------------------------------------------------------------
@@ -287,20 +277,43 @@ cdef class OrderManager:
     cdef int on_report(self, const report_t* report, ts_ns_t now_ns) except -1:
         cdef order_t* order = self.find(report.order_id)
         if order == NULL:
-            raise PipelineFault(f"report for order {report.order_id}, which is not ours")
+            return self._on_forgotten(report)
         if report.kind == REPORT_FILLED:
             return self._on_fill(order, report, now_ns)
+        if self._is_done(order):
+            self.stale_report_count += 1
+            return 0
         if report.kind == REPORT_ACCEPTED:
             if order.state == STATE_SUBMITTED:
                 order.state = STATE_ACCEPTED
             return self._record_order(RECORD_ACCEPTED, order, now_ns, report.ts_event_ns, 0)
         if report.kind == REPORT_TRIGGERED:
-            order.state = STATE_TRIGGERED
+            if order.state != STATE_PENDING_CANCEL:
+                order.state = STATE_TRIGGERED
             return self._record_order(RECORD_TRIGGERED, order, now_ns, report.ts_event_ns, 0)
-        if report.kind == REPORT_UPDATED or report.kind == REPORT_CANCEL_REJECTED:
-            return self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns,
-                                      report.reason)
+        if report.kind == REPORT_UPDATED:
+            return self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, 0)
+        if report.kind == REPORT_CANCEL_REJECTED:
+            return self._on_refused(order, report, now_ns)
         return self._on_end(order, report, now_ns)
+
+    cdef int _on_forgotten(self, const report_t* report) except -1:
+        """A report for an order whose slot is in use again, or that was never ours."""
+        cdef int64_t sequence = report.order_id >> SLOT_BITS
+        if report.kind == REPORT_FILLED or sequence < 1 or sequence > self.order_sequence:
+            raise PipelineFault(f"report {report.kind} for order {report.order_id}, which is not ours")
+        self.stale_report_count += 1
+        return 0
+
+    cdef int _on_refused(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1:
+        """The venue refused a cancel or a change of an order that is still open."""
+        cdef bint was_cancel = order.state == STATE_PENDING_CANCEL
+        if was_cancel:
+            order.state = STATE_PARTIALLY_FILLED if order.filled_lots else STATE_ACCEPTED
+        self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, report.reason)
+        if not was_cancel:  # its quantity at the venue is not what it must be
+            self.cancel(order.order_id, now_ns)
+        return 0
 
     cdef int _on_end(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1:
         """Rejected, canceled or expired."""
@@ -319,37 +332,55 @@ cdef class OrderManager:
 
     cdef int _on_fill(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1:
         cdef fill_result_t result
-        cdef money_t released
         cdef int cell = order.strategy * self.ledger.instrument_count + order.instrument
-        cdef lots_t leaves = order.quantity_lots - order.filled_lots
         cdef lots_t before = self.ledger.cells[cell].lots
+        cdef bint is_late = self._is_done(order)
+        cdef int state = STATE_PARTIALLY_FILLED
         cdef int error = self.ledger.apply_fill(
             order.strategy, report, order.instrument, order.side, now_ns, &result)
         if error != 0:
             raise PipelineFault(
                 f"the ledger refused a fill of order {order.order_id >> SLOT_BITS}: error {error}")
-        if self._is_done(order) or report.last_lots > leaves:
+        if is_late:
             self.late_fill_count += 1
-            self._record_fill(RECORD_LATE_FILL, order, report, &result, now_ns)
-            return self._sync_bracket(cell, now_ns)
-        if mmats_muldiv_ceil(order.reserved, report.last_lots, leaves, &released) != 0:
-            raise PipelineFault("reservation overflow")
-        self.gate.remove_open(order, report.last_lots, released)
-        order.reserved -= released
-        order.filled_lots += report.last_lots
-        order.filled_ticklots += report.last_lots * report.last_ticks
+            order.filled_lots += report.last_lots
+        else:
+            state = self._count_fill(order, report)
         order.commission += result.fee
         order.realized += result.realized
-        if order.filled_lots == order.quantity_lots:
-            self._close(order, STATE_FILLED)
-        else:
-            order.state = STATE_PARTIALLY_FILLED
-        self._record_fill(RECORD_FILLED, order, report, &result, now_ns)
-        self._tell(order, order.state, 0, report.last_lots, report.last_ticks, result.fee,
+        self._record_fill(RECORD_LATE_FILL if is_late else RECORD_FILLED, order, report, &result,
+                          now_ns)
+        self._tell(order, state, 0, report.last_lots, report.last_ticks, result.fee,
                    result.realized)
         self._track(cell, order.strategy, before, &result)
         self._open_bracket(order, cell, now_ns)
         return self._sync_bracket(cell, now_ns)
+
+    cdef int _count_fill(self, order_t* order, const report_t* report) except -1:
+        """Release what a fill has used up; returns the order's state as its strategy hears it.
+
+        The venue's word on what is left counts: a change of ours may have come too late.
+        """
+        cdef lots_t leaves = order.quantity_lots - order.filled_lots
+        cdef lots_t needed = 0
+        cdef money_t released = 0
+        if mmats_add(report.last_lots, report.leaves_lots, &needed):
+            raise PipelineFault("quantity overflow")
+        if leaves < needed:
+            self.gate.reduce_open(order, leaves - needed, 0)
+            order.quantity_lots = order.filled_lots + needed
+            leaves = needed
+        if mmats_muldiv_ceil(order.reserved, report.last_lots, leaves, &released):
+            raise PipelineFault("reservation overflow")
+        self.gate.reduce_open(order, report.last_lots, released)
+        order.reserved -= released
+        order.filled_lots += report.last_lots
+        if report.leaves_lots == 0:
+            self._close(order, STATE_FILLED)
+            return STATE_FILLED
+        if order.state != STATE_PENDING_CANCEL:
+            order.state = STATE_PARTIALLY_FILLED
+        return STATE_PARTIALLY_FILLED
 
     cdef inline bint _is_done(self, const order_t* order) noexcept nogil:
         return (order.state == STATE_FILLED or order.state == STATE_CANCELED
@@ -359,7 +390,7 @@ cdef class OrderManager:
     cdef int _record_fill(self, int kind, const order_t* order, const report_t* report,
                           const fill_result_t* result, ts_ns_t now_ns) except -1:
         cdef record_t record
-        self._fill_record(&record, kind, order, now_ns, report.ts_event_ns, report.reason)
+        describe(&record, kind, order, now_ns, report.ts_event_ns, report.reason)
         record.trade_id = report.trade_id
         record.lots = report.last_lots
         record.price_ticks = report.last_ticks
@@ -418,18 +449,19 @@ cdef class OrderManager:
         if order == NULL or self._is_done(order) or order.state == STATE_PENDING_CANCEL:
             return 0
         order.state = STATE_PENDING_CANCEL
+        self.gate.count_message(now_ns)
         self._record_order(RECORD_CANCEL_SENT, order, now_ns, now_ns, 0)
         if self.venue.cancel(order_id, order.instrument, now_ns) != 0:
             raise PipelineFault("the venue port did not take a cancel")
         return 1
 
     cdef int cancel_entries(self, int strategy, ts_ns_t now_ns) except -1:
-        """Cancel a strategy's working entries; its protective orders stay. Returns how many."""
+        """Cancel a strategy's working entries; what closes a position stays. Returns how many."""
         cdef int slot
         cdef int count = 0
-        for slot in range(ORDER_SLOTS):
-            if (self.orders[slot].order_id != 0 and self.orders[slot].strategy == strategy
-                    and self.orders[slot].role == ROLE_ENTRY):
+        for slot in range(self.fresh_slot):
+            if (self.orders[slot].strategy == strategy and self.orders[slot].role == ROLE_ENTRY
+                    and not self.orders[slot].flags & FLAG_REDUCE_ONLY):
                 count += self.cancel(self.orders[slot].order_id, now_ns)
         return count
 
@@ -474,7 +506,9 @@ cdef class OrderManager:
         if bracket.stop_ticks > 0:
             bracket.stop_order_id = self._protect(
                 cell, bracket, bracket.stop_order_id, ROLE_STOP, bracket.stop_ticks, now_ns)
-        if bracket.side != 0 and bracket.target_ticks > 0:
+            if bracket.stop_order_id == 0:
+                return self._give_up(cell, now_ns)
+        if bracket.target_ticks > 0:
             bracket.target_order_id = self._protect(
                 cell, bracket, bracket.target_order_id, ROLE_TARGET, bracket.target_ticks, now_ns)
         return 0
@@ -515,7 +549,7 @@ cdef class OrderManager:
             order.trigger_ticks if order.role == ROLE_STOP else order.price_ticks)
         if order.state == STATE_PENDING_CANCEL or (leaves == wanted and current == price):
             return order.order_id
-        self.gate.remove_open(order, leaves - wanted, 0)
+        self.gate.count_message(now_ns)
         order.quantity_lots = order.filled_lots + wanted
         if order.role == ROLE_STOP:
             order.trigger_ticks = price
@@ -534,9 +568,16 @@ cdef class OrderManager:
             bracket.target_order_id = 0
             bracket.target_ticks = 0
         elif order.role == ROLE_STOP and bracket.stop_order_id == order.order_id:
-            memset(bracket, 0, sizeof(bracket_t))
-            return self._flatten(cell, order.signal_id, now_ns)
+            bracket.stop_order_id = 0
+            return self._give_up(cell, now_ns)
         return 0
+
+    cdef int _give_up(self, int cell, ts_ns_t now_ns) except -1:
+        """The stop can't be had: close the position instead. What can't be closed is kept."""
+        cdef bracket_t* bracket = &self.brackets[cell]
+        if self._flatten(cell, bracket.signal_id, now_ns) == 0:
+            return 0
+        return self._drop_bracket(bracket, now_ns)
 
     cdef int _flatten(self, int cell, int64_t signal_id, ts_ns_t now_ns) except -1:
         """Close one strategy's position at market; denied like any order where it can't leave."""

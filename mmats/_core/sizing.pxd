@@ -13,7 +13,7 @@ cpdef enum Sizing:
 
 cdef struct sizing_t:
     int32_t mode                 # Sizing
-    int64_t risk_ppm             # fixed fractional; Kelly before kelly_trades_min trades
+    int64_t risk_ppm             # fixed fractional; Kelly before kelly_trades_min trades, capped
     int64_t kelly_fraction_ppm   # share of full Kelly, e.g. 500000 = half
     int64_t kelly_cap_ppm        # never risk more than this of equity
     int64_t kelly_trades_min
@@ -30,3 +30,5 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
                           price_ticks_t stop_distance_ticks) noexcept nogil
 # Share of equity to risk now, in millionths.
 cdef int64_t risk_share_ppm(const sizing_t* sizing, const track_t* track) noexcept nogil
+# Raises ValueError for unknown fields and for values out of range.
+cdef sizing_t checked_sizing(dict fields) except *

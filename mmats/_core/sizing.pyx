@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 
 from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
-    instrument_t, lots_t, mmats_mul, mmats_muldiv_floor, money_t, price_ticks_t,
+    instrument_t, lots_t, mmats_mul, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, price_ticks_t,
 )
 
 cdef int64_t PPM = 1_000_000
@@ -27,9 +27,9 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
     # Loss of `scale` lots, so that the per-lot figure keeps its digits; rounded up, lots go down.
     if mmats_mul(stop_distance_ticks, scale, &quote) != 0:
         return 0
-    if mmats_muldiv_floor(quote, traits.money_num, traits.money_den, &quote, NULL) != 0:
+    if mmats_muldiv_ceil(quote, traits.money_num, traits.money_den, &quote) != 0:
         return 0
-    if ledger.convert(quote + 1, traits.quote_currency, 1, &account) != 0 or account <= 0:
+    if ledger.convert(quote, traits.quote_currency, 1, &account) != 0 or account <= 0:
         return 0
     if mmats_muldiv_floor(budget, scale, account, &lots, NULL) != 0:
         return 0
@@ -38,21 +38,47 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
 
 cdef int64_t risk_share_ppm(const sizing_t* sizing, const track_t* track) noexcept nogil:
     cdef int64_t trades = track.wins + track.losses
-    cdef int64_t p_ppm, ratio_ppm, kelly_ppm
-    if sizing.mode != SIZING_KELLY or trades < sizing.kelly_trades_min:
+    cdef int64_t kelly_ppm
+    cdef money_t edge = 0
+    if sizing.mode != SIZING_KELLY:
         return sizing.risk_ppm
-    if track.wins == 0 or track.won <= 0:
-        return 0
-    p_ppm = track.wins * PPM // trades
-    if track.losses == 0:
-        kelly_ppm = PPM
-    else:
-        # L / W with W = won / wins and L = lost / losses.
-        if mmats_muldiv_floor(track.lost // track.losses, PPM, track.won // track.wins + 1,
-                              &ratio_ppm, NULL) != 0:
+    kelly_ppm = sizing.risk_ppm
+    if trades > 0 and trades >= sizing.kelly_trades_min:
+        # p - (1 - p) * L / W with p = wins / trades, L = lost / losses and W = won / wins.
+        if (track.won <= track.lost
+                or mmats_muldiv_floor(track.won - track.lost, track.wins, trades, &edge, NULL)
+                or mmats_muldiv_floor(edge, PPM, track.won, &kelly_ppm, NULL)):
             return 0
-        kelly_ppm = p_ppm - (PPM - p_ppm) * ratio_ppm // PPM
-    if kelly_ppm <= 0:
-        return 0
-    kelly_ppm = kelly_ppm * sizing.kelly_fraction_ppm // PPM
+        kelly_ppm = kelly_ppm * sizing.kelly_fraction_ppm // PPM
     return kelly_ppm if kelly_ppm < sizing.kelly_cap_ppm else sizing.kelly_cap_ppm
+
+
+cdef sizing_t checked_sizing(dict fields) except *:
+    known = {"mode", "risk_ppm", "kelly_fraction_ppm", "kelly_cap_ppm", "kelly_trades_min"}
+    if set(fields) != known:
+        raise ValueError(f"no such sizing field: {', '.join(sorted(set(fields) - known))}")
+    if not SIZING_SIGNAL <= fields["mode"] <= SIZING_KELLY:
+        raise ValueError(f"sizing mode {fields['mode']} is no Sizing")
+    for name in ("risk_ppm", "kelly_fraction_ppm", "kelly_cap_ppm"):
+        if not 0 <= fields[name] <= PPM:
+            raise ValueError(f"{name} is {fields[name]}; it must be 0 to {PPM}")
+    if fields["kelly_trades_min"] < 0:
+        raise ValueError("kelly_trades_min must not be negative")
+    return fields
+
+
+def risk_lots(Ledger ledger not None, int instrument, money_t budget,
+              price_ticks_t stop_distance_ticks):
+    if not 0 <= instrument < ledger.instrument_count:
+        raise IndexError(f"no instrument {instrument} of {ledger.instrument_count}")
+    return lots_for_risk(ledger, instrument, budget, stop_distance_ticks)
+
+
+def risk_share(int64_t wins, int64_t losses, money_t won, money_t lost, **sizing):
+    cdef sizing_t settings = checked_sizing(sizing)
+    cdef track_t track
+    track.wins = wins
+    track.losses = losses
+    track.won = won
+    track.lost = lost
+    return risk_share_ppm(&settings, &track)

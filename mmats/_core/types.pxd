@@ -171,7 +171,6 @@ cdef struct order_t:
     price_ticks_t stop_loss_ticks    # bracket that a fill of this order opens; 0 = none
     price_ticks_t take_profit_ticks
     price_ticks_t reference_ticks    # mark when the decision was taken
-    ticklots_t filled_ticklots # sum of price * lots over fills
     money_t commission         # account currency, paid so far
     money_t realized           # account currency, realised so far by fills of this order
     money_t reserved           # account currency, worst case of what is still open

@@ -14,6 +14,7 @@ from mmats.model.instrument import Instrument
 
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+DAY_NS = 86_400 * 10**9
 _FEE_ASSETS = ("quote", "base", "received", "account")
 
 
@@ -168,12 +169,17 @@ def check_names(
     for path, keys, known in (
         ("risk.markets", config.risk.markets, markets),
         ("risk.strategies", config.risk.strategies, strategies),
+        ("venues", config.venues, venues),
         ("costs.venues", config.costs.venues, venues),
     ):
         for key in keys:
             if key not in known:
                 hint = closest(key, known) or f"known: {', '.join(sorted(known))}"
                 problems.append(Problem(f"{path}.{key}", "names nothing that exists", hint))
+    for name, venue in config.venues.items():
+        if not 0 <= venue.day_end.ns < DAY_NS:
+            hint = "a duration after midnight UTC, below 24h"
+            problems.append(Problem(f"venues.{name}.day_end", "is no time of day", hint))
     for symbol in config.risk.symbols:
         empty = "only symbols with a feed can have limits"
         find_instrument(symbol, used, f"risk.symbols.{symbol}", problems, empty)
@@ -202,11 +208,15 @@ def check_conversions(
     for currency, where in needed.items():
         if currency not in ways:
             message = f"{currency} can't be valued in {account.currency}"
-            hint = (
-                f"declare a feed that links them, such as {account.currency}{currency} or "
-                f"{currency}{account.currency}, or a peg such as "
-                f'account.pegs = {{ {currency} = "USD" }}'
-            )
+            anchor = account.pegs.get(currency)
+            own = account.currency
+            if anchor is not None:
+                hint = f"declare a feed that links them, such as {own}{anchor} or {own}{currency}"
+            else:
+                hint = (
+                    f"declare a feed that links them, such as {own}{currency} or {currency}{own}, "
+                    f'or a peg such as account.pegs = {{ {currency} = "USD" }}'
+                )
             problems.append(Problem(where, message, hint))
     return ways
 

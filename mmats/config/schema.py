@@ -80,6 +80,12 @@ class FeedTable(Table, frozen=True):
     start: Instant = Instant(1_704_067_200 * 10**9)  # synthetic: first moment, 2024-01-01
 
 
+class VenueTable(Table, frozen=True):
+    """`[venues.NAME]`: how a venue works."""
+
+    day_end: Duration = Duration(0)  # after midnight UTC: DAY orders end, swap is charged
+
+
 class StrategyTable(Table, frozen=True):
     """`[[strategies]]`: one instance of a strategy."""
 
@@ -211,6 +217,7 @@ class ConfigFile(Table, frozen=True, kw_only=True):
     profile: Literal["dev", "paper", "live"] = "dev"
     name: str = ""
     account: AccountTable = AccountTable()
+    venues: dict[str, VenueTable] = {}
     instruments: tuple[InstrumentTable, ...] = ()
     feeds: tuple[FeedTable, ...]
     strategies: tuple[StrategyTable, ...]

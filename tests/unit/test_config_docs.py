@@ -21,6 +21,7 @@ SECTIONS = {
     "`[risk.markets.NAME]`": schema.MarketRiskTable,
     "`[risk.strategies.NAME]`": schema.StrategyRiskTable,
     "`[risk.symbols.SYMBOL]`": schema.SymbolRiskTable,
+    "## [venues.NAME]": schema.VenueTable,
     "## [costs]": schema.CostsTable,
     "## [fill]": schema.FillTable,
     "## [backtest]": schema.BacktestTable,

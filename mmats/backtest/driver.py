@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_CEILING
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from mmats.config.schema import Costs
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
 from mmats.engine.loader import create_strategy
 from mmats.model.errors import ConfigError, DataError, StrategyError
-from mmats.model.instrument import PriceBasis
+from mmats.model.instrument import MONEY_SCALE, Instrument, PriceBasis
 from mmats.ports.strategy import IStrategy
 
 CHART_POINTS_MAX = 5000
@@ -106,7 +107,7 @@ def simulated_venue(
     venue = SimulatedVenue(
         [catalogue.terms(index) for index in range(len(catalogue.instruments))],
         [
-            cost_model(config.costs_of(instrument.venue), catalogue)
+            cost_model(config.costs_of(instrument.venue), catalogue, instrument)
             for instrument in catalogue.instruments
         ],
         {
@@ -120,18 +121,22 @@ def simulated_venue(
         strategy_count=strategy_count,
     )
     venue.use_ledger(ledger)
+    for index, instrument in enumerate(catalogue.instruments):
+        if instrument.venue in config.venues:
+            venue.declare_day_end(index, config.venues[instrument.venue].day_end.ns)
     return venue
 
 
-def cost_model(costs: Costs, catalogue: Catalogue) -> dict[str, int]:
-    """Return the costs of a venue in the core's units, by field of `cost_model_t`."""
+def cost_model(costs: Costs, catalogue: Catalogue, instrument: Instrument) -> dict[str, int]:
+    """Return the costs of an instrument in the core's units, by field of `cost_model_t`."""
+    fee_per_lot = costs.per_unit.amount * instrument.lot_size * MONEY_SCALE
     third = costs.fee_asset not in FEE_ASSETS
     account = catalogue.currencies[0]
     return {
         "maker_ppm": costs.maker.ppm,
         "taker_ppm": costs.taker.ppm,
         "fee_fixed": costs.fixed.units,
-        "fee_per_lot": 0,
+        "fee_per_lot": int(fee_per_lot.to_integral_value(ROUND_CEILING)),
         "fee_min": costs.minimum.units,
         "fee_asset": int(FeeAsset.FEE_THIRD if third else FEE_ASSETS[costs.fee_asset]),
         "fee_currency": catalogue.currency(costs.fee_asset if third else account),
