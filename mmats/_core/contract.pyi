@@ -234,7 +234,23 @@ class CompiledStrategy:
     ledger: Ledger
     index: int
     """Place in the run; -1 until the engine has it."""
+    hears_book: bool
+    """`on_book` is called for order book data."""
 
     def __init__(self, name: str = "") -> None: ...
     def initialize(self, config: Mapping[str, Any]) -> None:
         """Take the parameters of the configuration; called once before the first event."""
+    def bind(
+        self,
+        instrument: int,
+        symbol: str,
+        slots: dict[str, int],
+        tick_size: float,
+        lot_size: float,
+    ) -> None:
+        """Learn where the indicators of an instrument's bars are; called once per symbol.
+
+        `slots` maps an indicator's name to its index in the array that `on_bar` gets.
+        """
+    def on_market_data(self, data: MarketData) -> None: ...
+    def on_signal_result(self, signal: TradeSignal, result: TradeResult) -> None: ...

@@ -14,8 +14,14 @@ from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
+
+# Methods of a compiled strategy, called raw so that the common case pays for no try block; a
+# negative result comes with an exception.
+ctypedef int (*on_bar_t)(CompiledStrategy, const event_t*, const double*, signal_t*) noexcept
+ctypedef int (*on_book_t)(CompiledStrategy, const event_t*, price_ticks_t, price_ticks_t, signal_t*) noexcept
 
 # One strategy as the pipeline sees it.
 cdef class StrategySlot:
@@ -23,6 +29,8 @@ cdef class StrategySlot:
     cdef readonly str name
     cdef readonly object strategy
     cdef CompiledStrategy compiled    # None for a Python strategy
+    cdef on_bar_t on_bar
+    cdef on_book_t on_book
     cdef object on_market_data        # bound methods, looked up once
     cdef object on_signal_result      # None where the strategy does not listen
     cdef object on_order_book
@@ -43,13 +51,6 @@ cdef class Series:
     cdef bint reads_close_only        # no indicator needs open, high, low or volume
     cdef list subscribers             # StrategySlot
     cdef int subscriber_count
-
-cdef class Samples:
-    cdef int64_t* rows
-    cdef int64_t count
-    cdef int64_t capacity
-    cdef int width
-    cdef int64_t* add(self) except NULL
 
 cdef class Pipeline:
     cdef readonly Ledger ledger
@@ -90,7 +91,7 @@ cdef class Pipeline:
     cdef int _call(self, StrategySlot slot, MarketData data) except -1
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
-    cdef int _take_buffer(self, StrategySlot slot, int n) except -1
+    cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1
     cdef int _disable(self, StrategySlot slot, str where, object error) except -1
     cdef int _tell_results(self) except -1
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1

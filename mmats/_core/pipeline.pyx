@@ -13,17 +13,12 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-cdef extern from "pages.h":
-    void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
-
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
     PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
     PyObject* PyList_GET_ITEM(object items, Py_ssize_t index)
 
 import traceback
-
-import numpy as np
 
 from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
@@ -36,11 +31,11 @@ from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
-    STATE_CANCELED,
-    STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED, STATE_REJECTED, event_t,
-    money_t, price_ticks_t, report_t, ts_ns_t,
+    STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED,
+    STATE_REJECTED, event_t, money_t, price_ticks_t, report_t, ts_ns_t,
 )
 from mmats._core.venue cimport VenuePort
 
@@ -93,6 +88,8 @@ cdef class StrategySlot:
         self.signals = {}
         if isinstance(strategy, CompiledStrategy):
             self.compiled = strategy
+            self.on_bar = <on_bar_t>self.compiled.on_bar
+            self.on_book = <on_book_t>self.compiled.on_book
             return
         self.on_market_data = getattr(strategy, "on_market_data", None)
         self.on_signal_result = getattr(strategy, "on_signal_result", None)
@@ -119,39 +116,6 @@ cdef class Series:
         self.subscriber_count = 0
         self.view = None
         self.data = None
-
-
-@cython.final
-cdef class Samples:
-    """Growing table of int64 rows."""
-
-    def __cinit__(self, int width):
-        self.width = width
-        self.rows = NULL
-        self.count = self.capacity = 0
-
-    def __dealloc__(self):
-        free(self.rows)
-
-    cdef int64_t* add(self) except NULL:
-        cdef int64_t wanted
-        cdef int64_t* grown
-        if self.count == self.capacity:
-            wanted = self.capacity + self.capacity // 2 if self.capacity else 1024
-            grown = <int64_t*>mmats_grow(self.rows, wanted * self.width * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError("no memory for more samples")
-            self.rows = grown
-            self.capacity = wanted
-        self.count += 1
-        return &self.rows[(self.count - 1) * self.width]
-
-    def to_array(self):
-        out = np.empty((self.count, self.width), dtype=np.int64)
-        cdef int64_t[:, ::1] view = out
-        if self.count:
-            memcpy(&view[0, 0], self.rows, self.count * self.width * sizeof(int64_t))
-        return out
 
 
 @cython.final
@@ -332,9 +296,10 @@ cdef class Pipeline:
             if not slot.enabled:
                 continue
             if slot.compiled is not None:
-                n = slot.compiled.on_book(event, book.best_bid_ticks(), book.best_ask_ticks(),
-                                          self.buffer)
-                self._take_buffer(slot, n)
+                n = slot.on_book(slot.compiled, event, book.best_bid_ticks(),
+                                 book.best_ask_ticks(), self.buffer)
+                if n != 0:
+                    self._take_buffer(slot, n, "on_book")
             elif slot.on_order_book is not None:
                 try:
                     answer = slot.on_order_book(self.names[instrument], book)
@@ -380,8 +345,8 @@ cdef class Pipeline:
 
     cdef inline int _call_compiled(self, StrategySlot slot, Series series,
                                    const event_t* bar) except -1:
-        cdef int n = slot.compiled.on_bar(bar, series.indicators.values, self.buffer)
-        return self._take_buffer(slot, n) if n != 0 else 0
+        cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
+        return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
     cdef MarketData _data_of(self, Series series, const event_t* bar):
         """The object to hand out: the last one again, unless a strategy has kept it."""
@@ -454,9 +419,15 @@ cdef class Pipeline:
         self.orders.take_signal(slot.index, &core, self.now_ns)
         return self._tell_results()
 
-    cdef int _take_buffer(self, StrategySlot slot, int n) except -1:
+    cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1:
+        """Act on what a compiled strategy wrote; n < 0: it raised, which disables it."""
         cdef int k
-        if n < 0 or n > SIGNALS_MAX:
+        if n < 0:
+            try:
+                _raise_pending()
+            except Exception as error:
+                return self._disable(slot, where, error)
+        if n > SIGNALS_MAX:
             raise PipelineFault(f"strategy {slot.name} says it wrote {n} signals")
         for k in range(n):
             if self.buffer[k].side == 0:

@@ -12,7 +12,8 @@ import numpy as np
 
 from mmats._core.desk cimport carry_t
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, EVENT_TIMER, event_t, ts_ns_t
 
 from mmats._core.orders import PipelineFault
@@ -156,7 +157,7 @@ cdef class DelayLine:
                 self.rows[k - self.tail] = self.rows[k]
             self.head -= self.tail
             self.tail = 0
-            if self.head * 2 > self.capacity:
+            if self.head * 2 >= self.capacity:
                 wanted = self.capacity * 2 if self.capacity else 4096
                 grown = <event_t*>realloc(self.rows, wanted * sizeof(event_t))
                 if grown == NULL:

@@ -28,8 +28,6 @@ from mmats._core.types cimport (
     price_ticks_t, ts_ns_t,
 )
 
-from mmats._core.limits import NO_LIMIT
-
 cdef ts_ns_t DAY_NS = 86_400_000_000_000LL
 
 

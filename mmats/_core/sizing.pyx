@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 
 from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
-    instrument_t, lots_t, mmats_mul, mmats_muldiv_floor, money_t, price_ticks_t,
+    instrument_t, lots_t, mmats_mul, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, price_ticks_t,
 )
 
 cdef int64_t PPM = 1_000_000
@@ -27,9 +27,9 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
     # Loss of `scale` lots, so that the per-lot figure keeps its digits; rounded up, lots go down.
     if mmats_mul(stop_distance_ticks, scale, &quote) != 0:
         return 0
-    if mmats_muldiv_floor(quote, traits.money_num, traits.money_den, &quote, NULL) != 0:
+    if mmats_muldiv_ceil(quote, traits.money_num, traits.money_den, &quote) != 0:
         return 0
-    if ledger.convert(quote + 1, traits.quote_currency, 1, &account) != 0 or account <= 0:
+    if ledger.convert(quote, traits.quote_currency, 1, &account) != 0 or account <= 0:
         return 0
     if mmats_muldiv_floor(budget, scale, account, &lots, NULL) != 0:
         return 0

@@ -8,10 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
 from mmats._core import (
-    NO_LIMIT,
     BarBuilder,
     IndicatorError,
     Ledger,
@@ -19,32 +16,18 @@ from mmats._core import (
     Pipeline,
     RateKind,
     RiskGate,
-    Sizing,
-    TradingState,
 )
 from mmats._core import Settlement as CoreSettlement
 from mmats.config import Config
 from mmats.config.schema import FeedTable, StrategyTable
-from mmats.config.units import Limit, Money, Percent
 from mmats.model.errors import ConfigError, StrategyError
 from mmats.model.instrument import Instrument, PriceBasis, Settlement
 from mmats.ports.strategy import IStrategy
+from mmats.risk.limits import set_limits
+from mmats.risk.sizing import sizing_of
 
 PPM = 1_000_000
 BAR_FLAGS = {PriceBasis.TRADE: 0, PriceBasis.BID: 1, PriceBasis.MID: 2}
-SIZINGS = {
-    "signal": Sizing.SIZING_SIGNAL,
-    "fixed_fractional": Sizing.SIZING_FIXED_FRACTIONAL,
-    "kelly": Sizing.SIZING_KELLY,
-}
-TRADING_STATES = {
-    "active": TradingState.TRADING_ACTIVE,
-    "reducing": TradingState.TRADING_REDUCING,
-    "halted": TradingState.TRADING_HALTED,
-}
-KELLY_TRADES_MIN = 30
-MARKET_BUFFER_PPM = 5_000
-"""A market order may fill this much beyond the mark; reserved on top of its notional."""
 
 VenueFactory = Callable[["Catalogue", Ledger, int], Any]
 
@@ -154,7 +137,7 @@ def assemble(
     journal = journal if journal is not None else MemoryJournal()
     ledger = _ledger(config, catalogue, len(strategies))
     gate = RiskGate(ledger, len(catalogue.markets))
-    _set_limits(gate, config, catalogue, [table.name for table, _ in strategies])
+    set_limits(gate, config, catalogue.markets, [table.name for table, _ in strategies])
     venue = make_venue(catalogue, ledger, len(strategies))
     scales = [
         (*instrument.tick_size.as_integer_ratio(), *instrument.lot_size.as_integer_ratio())
@@ -200,81 +183,6 @@ def _ledger(config: Config, catalogue: Catalogue, strategy_count: int) -> Ledger
     return ledger
 
 
-# -- limits --------------------------------------------------------------------------------------
-
-
-def _set_limits(
-    gate: RiskGate, config: Config, catalogue: Catalogue, strategies: Sequence[str]
-) -> None:
-    risk = config.risk
-    currency = config.account.currency
-    rate = risk.message_rate_max
-    gate.set_limits(
-        "global",
-        trading_state=TRADING_STATES[risk.trading_state],
-        stop_loss_required=int(risk.stop_loss_required),
-        price_collar_ppm=risk.price_collar.ppm if risk.price_collar else NO_LIMIT,
-        messages_max=rate.count if rate else NO_LIMIT,
-        message_window_ns=rate.interval_ns if rate else 0,
-        order_notional_min=_money(risk.order_notional_min, currency, default=0),
-        **_scope(risk, currency, exposure="gross_exposure_max"),
-    )
-    for name, market in risk.markets.items():
-        if name in catalogue.markets:
-            gate.set_limits("market", catalogue.markets.index(name), **_scope(market, currency))
-    for name, table in risk.strategies.items():
-        if name in strategies:
-            gate.set_limits("strategy", strategies.index(name), **_scope(table, currency))
-    for name, symbol in risk.symbols.items():
-        index = catalogue.index(config.instrument(name))
-        lot_size = catalogue.instruments[index].lot_size
-        gate.set_limits("symbol", index, **_scope(symbol, currency))
-        gate.set_quantity_limits(
-            index,
-            _lots(symbol.order_quantity_max, lot_size),
-            _lots(symbol.position_quantity_max, lot_size),
-        )
-    worst_fee_ppm = max(max(c.maker.ppm, c.taker.ppm) for c in config.resolved_costs.values())
-    gate.set_reserve(max(0, worst_fee_ppm), MARKET_BUFFER_PPM)
-
-
-def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:
-    """Return the limits that a risk table sets, by field of `limits_t`."""
-    limits: dict[str, int] = {}
-    for field, name in (
-        ("exposure", exposure),
-        ("daily_loss", "daily_loss_max"),
-        ("drawdown", "drawdown_max"),
-    ):
-        limit: Limit | None = getattr(table, name, None)
-        if limit is not None and limit.ppm is not None:
-            limits[f"{field}_ppm"] = limit.ppm
-        elif limit is not None:
-            limits[f"{field}_max"] = _money(limit.money, currency)
-    for name in ("order_notional_max", "position_notional_max"):
-        money: Money | None = getattr(table, name, None)
-        if money is not None:
-            limits[name] = _money(money, currency)
-    open_orders: int | None = getattr(table, "open_orders_max", None)
-    if open_orders is not None:
-        limits["open_orders_max"] = open_orders
-    return limits
-
-
-def _money(money: Money | None, currency: str, default: int = NO_LIMIT) -> int:
-    if money is None:
-        return default
-    if money.currency != currency:
-        raise ConfigError(
-            f"limit {money} is not in the account currency", "risk", f"write it in {currency}"
-        )
-    return money.units
-
-
-def _lots(quantity: Any, lot_size: Any) -> int:
-    return NO_LIMIT if quantity is None else int(quantity // lot_size)
-
-
 # -- strategies ----------------------------------------------------------------------------------
 
 
@@ -292,7 +200,7 @@ def _add_strategies(
         number = pipeline.add_strategy(table.name, strategy, stop_on_error)
         _initialize(table, strategy)
         specs = [*table.indicators, *getattr(strategy, "indicators", ())]
-        pipeline.orders.set_sizing(number, **_sizing(table))
+        pipeline.orders.set_sizing(number, **sizing_of(table))
         for symbol in table.symbols:
             instrument = catalogue.index(config.instrument(symbol))
             kinds = {
@@ -329,7 +237,7 @@ def _basis(config: Config, catalogue: Catalogue, instrument: int) -> Literal["tr
         for feed in config.feeds
     ):
         basis = catalogue.instruments[instrument].price_basis
-        return "mid" if basis is PriceBasis.TRADE else basis.value
+        return "bid" if basis is PriceBasis.BID else "mid"
     return "trade"
 
 
@@ -340,19 +248,6 @@ def _initialize(table: StrategyTable, strategy: IStrategy) -> None:
         raise StrategyError(
             f"initialize raised {type(error).__name__}: {error}", f"strategies[{table.name}]"
         ) from error
-
-
-def _sizing(table: StrategyTable) -> dict[str, int]:
-    fractions: dict[str, Percent] = {
-        "risk_ppm": table.risk_per_trade,
-        "kelly_fraction_ppm": table.kelly_fraction,
-        "kelly_cap_ppm": table.kelly_cap,
-    }
-    return {
-        "mode": int(SIZINGS[table.sizing]),
-        "kelly_trades_min": KELLY_TRADES_MIN,
-        **{name: share.ppm for name, share in fractions.items()},
-    }
 
 
 def feeds_by_instrument(config: Config, catalogue: Catalogue) -> list[tuple[int, FeedTable]]:

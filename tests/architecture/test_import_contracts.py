@@ -35,6 +35,8 @@ SEEDS = [
     ("strategies", "strategies/seed.py", "from mmats._core import Side"),
     ("strategies", "strategies/seed.py", "import mmats.engine"),
     ("strategies", "strategies/seed.py", "import adapters.feeds"),
+    ("tui", "tui/seed.py", "import mmats.engine"),
+    ("tui", "tui/seed.py", "import adapters.feeds"),
     ("adapters", "adapters/feeds/seed.py", "import mmats.backtest"),
     ("adapters", "adapters/feeds/seed.py", "import strategies"),
     ("independent", "adapters/seed.py", "import adapters.feeds"),

@@ -38,7 +38,9 @@ def instrument(symbol: str = SYMBOL, **changes: Any) -> dict[str, Any]:
 
 
 def config(
-    *names: str, symbols: Sequence[str] = (SYMBOL,), table: Mapping[str, Any] | None = None,
+    *names: str,
+    symbols: Sequence[str] = (SYMBOL,),
+    table: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """A run without costs and with wide limits; `names` are strategies on all `symbols`."""

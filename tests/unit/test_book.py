@@ -32,8 +32,8 @@ def message(
     rows["flags"] = flags
     rows["flags"][len(bids) :] |= np.uint8(ASK)
     rows["flags"][-1] |= np.uint8(LAST)
-    rows["price_ticks"] = [price for price, _ in bids + asks]
-    rows["size_lots"] = [lots for _, lots in bids + asks]
+    rows["price_ticks"] = [price for price, _ in (*bids, *asks)]
+    rows["size_lots"] = [lots for _, lots in (*bids, *asks)]
     rows["first_sequence"] = first
     rows["last_sequence"] = last
     return rows

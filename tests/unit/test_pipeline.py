@@ -36,9 +36,7 @@ def test_bars_arrive_once_in_order_with_prices_of_the_data():
     play(None, CLOSES, each)
     frame = bars(CLOSES)
     rows = frame[["open", "high", "low", "close", "volume"]].itertuples(index=False)
-    assert seen == [
-        (START_NS + (k + 1) * MINUTE_NS, *row) for k, row in enumerate(rows)
-    ]
+    assert seen == [(START_NS + (k + 1) * MINUTE_NS, *row) for k, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize("what", ["data", "indicators", "list"])
