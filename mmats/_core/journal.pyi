@@ -1,4 +1,4 @@
-"""Where the pipeline writes down what it decided and learned: the journal port and its recorders."""
+"""Where the pipeline writes down what it decided and learned: the journal port, recorders."""
 
 from enum import IntEnum
 from typing import Any, Self, final

@@ -310,10 +310,8 @@ cdef class OrderManager:
         if was_cancel:
             order.state = STATE_PARTIALLY_FILLED if order.filled_lots else STATE_ACCEPTED
         self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, report.reason)
-        if was_cancel:
-            return 0
-        # Its quantity at the venue is not what we want it to be: its end makes a new one, or flat.
-        self.cancel(order.order_id, now_ns)
+        if not was_cancel:  # its quantity at the venue is not what it must be
+            self.cancel(order.order_id, now_ns)
         return 0
 
     cdef int _on_end(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1:

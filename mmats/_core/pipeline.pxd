@@ -14,6 +14,7 @@ from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 
@@ -50,13 +51,6 @@ cdef class Series:
     cdef bint reads_close_only        # no indicator needs open, high, low or volume
     cdef list subscribers             # StrategySlot
     cdef int subscriber_count
-
-cdef class Samples:
-    cdef int64_t* rows
-    cdef int64_t count
-    cdef int64_t capacity
-    cdef int width
-    cdef int64_t* add(self) except NULL
 
 cdef class Pipeline:
     cdef readonly Ledger ledger

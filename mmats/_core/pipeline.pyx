@@ -13,17 +13,12 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-cdef extern from "pages.h":
-    void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
-
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
     PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
     PyObject* PyList_GET_ITEM(object items, Py_ssize_t index)
 
 import traceback
-
-import numpy as np
 
 from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
@@ -36,6 +31,7 @@ from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
     STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED,
@@ -120,39 +116,6 @@ cdef class Series:
         self.subscriber_count = 0
         self.view = None
         self.data = None
-
-
-@cython.final
-cdef class Samples:
-    """Growing table of int64 rows."""
-
-    def __cinit__(self, int width):
-        self.width = width
-        self.rows = NULL
-        self.count = self.capacity = 0
-
-    def __dealloc__(self):
-        free(self.rows)
-
-    cdef int64_t* add(self) except NULL:
-        cdef int64_t wanted
-        cdef int64_t* grown
-        if self.count == self.capacity:
-            wanted = self.capacity + self.capacity // 2 if self.capacity else 1024
-            grown = <int64_t*>mmats_grow(self.rows, wanted * self.width * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError("no memory for more samples")
-            self.rows = grown
-            self.capacity = wanted
-        self.count += 1
-        return &self.rows[(self.count - 1) * self.width]
-
-    def to_array(self):
-        out = np.empty((self.count, self.width), dtype=np.int64)
-        cdef int64_t[:, ::1] view = out
-        if self.count:
-            memcpy(&view[0, 0], self.rows, self.count * self.width * sizeof(int64_t))
-        return out
 
 
 @cython.final

@@ -4,7 +4,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, ts_ns_t
 
 cdef class Source:

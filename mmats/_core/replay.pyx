@@ -12,7 +12,8 @@ import numpy as np
 
 from mmats._core.desk cimport carry_t
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, EVENT_TIMER, event_t, ts_ns_t
 
 from mmats._core.orders import PipelineFault

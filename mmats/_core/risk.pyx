@@ -392,7 +392,8 @@ cdef class RiskGate(Exposure):
                            verdict_t* out) noexcept nogil:
         cdef int code, reason
         cdef money_t notional = 0
-        if not self.is_valued or not self.ledger.is_valued(order.instrument, now_ns):
+        if (not self.is_valued or not self.ledger._mark_is_fresh(order.instrument, now_ns)
+                or not self.ledger.is_valued(order.instrument, now_ns)):
             return _deny(out, REASON_VALUATION_UNKNOWN, 0, 1)
         reason = self._check_account_losses(out)
         if reason == REASON_OK:

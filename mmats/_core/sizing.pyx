@@ -38,16 +38,18 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
 
 cdef int64_t risk_share_ppm(const sizing_t* sizing, const track_t* track) noexcept nogil:
     cdef int64_t trades = track.wins + track.losses
-    cdef int64_t edge_ppm = 0, kelly_ppm
+    cdef int64_t kelly_ppm
+    cdef money_t edge = 0
     if sizing.mode != SIZING_KELLY:
         return sizing.risk_ppm
     kelly_ppm = sizing.risk_ppm
     if trades > 0 and trades >= sizing.kelly_trades_min:
         # p - (1 - p) * L / W with p = wins / trades, L = lost / losses and W = won / wins.
-        if track.won <= track.lost or mmats_muldiv_floor(
-                track.won - track.lost, PPM, track.won, &edge_ppm, NULL) != 0:
+        if (track.won <= track.lost
+                or mmats_muldiv_floor(track.won - track.lost, track.wins, trades, &edge, NULL)
+                or mmats_muldiv_floor(edge, PPM, track.won, &kelly_ppm, NULL)):
             return 0
-        kelly_ppm = edge_ppm * track.wins // trades * sizing.kelly_fraction_ppm // PPM
+        kelly_ppm = kelly_ppm * sizing.kelly_fraction_ppm // PPM
     return kelly_ppm if kelly_ppm < sizing.kelly_cap_ppm else sizing.kelly_cap_ppm
 
 

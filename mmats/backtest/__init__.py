@@ -2,6 +2,6 @@
 
 from mmats.backtest.report import Report
 from mmats.backtest.result import RunResult
-from mmats.backtest.run import run
+from mmats.backtest.driver import run
 
 __all__ = ["Report", "RunResult", "run"]
