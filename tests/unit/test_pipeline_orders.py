@@ -20,11 +20,12 @@ def told(script: Script) -> list[tuple[int, str, float, float]]:
 
 
 def test_the_stop_of_a_position_that_grows_covers_all_of_it():
+    """It stays the order of the signal that opened the position."""
     script, report = play(
         {0: buy(1, stop_loss=95), 1: buy(2, stop_loss=96)}, [100.0, 100.0, 100.0, 94.0, 94.0]
     )
     assert told(script) == [
-        (1, "FILLED", 1.0, 100.0), (2, "FILLED", 2.0, 100.0), (2, "FILLED", 3.0, 96.0),
+        (1, "FILLED", 1.0, 100.0), (2, "FILLED", 2.0, 100.0), (1, "FILLED", 3.0, 96.0),
     ]  # fmt: skip
     assert report.order_counts["submitted"] == 3
 
