@@ -6,7 +6,7 @@ import pytest
 
 from mmats._core import MemoryJournal, RingJournal
 from mmats.backtest import run
-from mmats.backtest.run import cost_model, simulated_venue
+from mmats.backtest.driver import cost_model, simulated_venue
 from mmats.config import Config, load_config
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
 from mmats.model.errors import ConfigError, StrategyError

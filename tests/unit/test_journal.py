@@ -7,7 +7,7 @@ import pytest
 
 from mmats._core import JournalFull, MemoryJournal, Replay, RingJournal
 from mmats._core.frames import RECORD_DTYPE
-from mmats.backtest.run import simulated_venue
+from mmats.backtest.driver import simulated_venue
 from mmats.backtest.sources import open_feed
 from mmats.config import load_config
 from mmats.engine.assembly import assemble

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mmats._core import RecordKind
-from mmats.backtest.run import simulated_venue
+from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine import assembly as wiring
 from mmats.model import TradeSignal
