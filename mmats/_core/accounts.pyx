@@ -11,7 +11,8 @@ at: down for values, up for costs.
 
 Equity. CASH, DUST and the open results of margin positions are summed per currency, exactly, and
 each sum is converted once, rounded down. A mark adds to a currency that is worth what it says, and
-otherwise only notes which currencies it values (one OR); ``equity`` converts those again. The result depends on the state alone, never on the way to it.
+otherwise only notes which currencies it values (one OR); ``equity`` converts those again. The
+result depends on the state alone, never on the way to it.
 
 All mutable state lies in one block of fixed size, which is what a snapshot copies. Single writer.
 Nothing is allocated after construction. Hot path: ``mark``, ``equity``.
@@ -33,10 +34,13 @@ from mmats._core.types cimport (
 cdef extern from *:
     int lowest_bit "__builtin_ctzll"(uint64_t word) noexcept nogil
 
+cdef extern from "mix.h":
+    uint64_t mmats_mix(uint64_t state, const void* words, int word_count) noexcept nogil
+
+cdef object LOTS_MAX = 2**62
 cdef int64_t DENOMINATOR_MAX = 1 << 31  # keeps the sum of two remainders far from overflow
 cdef uint64_t ONE = 1
 cdef uint64_t HASH_OFFSET = 0xcbf29ce484222325U
-cdef uint64_t HASH_PRIME = 0x100000001b3U
 
 cdef struct header_t:           # of state_bytes
     uint64_t magic
@@ -45,9 +49,7 @@ cdef struct header_t:           # of state_bytes
 
 cdef uint64_t MAGIC = 0x3130474454414d4dU  # "MMATDG01"
 
-Holding = namedtuple("Holding", (
-    "lots", "cost_ticklots", "mark_ticks", "marked_ns", "value",
-))
+Holding = namedtuple("Holding", ("lots", "cost_ticklots", "mark_ticks", "marked_ns", "value"))
 
 _MESSAGES = {
     LEDGER_OVERFLOW: "a result does not fit in 64 bits; nothing was posted, stop trading",
@@ -143,9 +145,6 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
     self.values[currency] = amount
     self.total = total
     return LEDGER_OK
-
-
-cdef object LOTS_MAX = 2**62
 
 
 cdef class Accounts:
@@ -303,10 +302,7 @@ cdef class Accounts:
         if (currency < 0 or currency >= self.currency_count or giver < 0 or taker < 0
                 or giver >= ACCOUNT_COUNT or taker >= ACCOUNT_COUNT or giver == taker):
             return LEDGER_INVALID
-        leg.currency = currency
-        leg.giver = giver
-        leg.taker = taker
-        leg.amount = amount
+        leg = leg_t(currency, giver, taker, amount)
         touch(self.stale, currency)
         return self._post_legs(&leg, 1)
 
@@ -558,28 +554,18 @@ cdef class Accounts:
     # -- state as bytes --------------------------------------------------------------------------
 
     cdef uint64_t _terms_hash(self) noexcept nogil:
-        """FNV-1a over the sizes of the books and the terms that give the integers a meaning."""
-        cdef uint64_t state = HASH_OFFSET
-        cdef int64_t words[7]
-        cdef int k, word
-        for k in range(-1, self.instrument_count):
-            memset(words, 0, sizeof(words))
-            if k < 0:
-                words[0] = self.currency_count
-                words[1] = self.instrument_count
-                words[2] = self.strategy_count
-                words[3] = self.account_currency
-            else:
-                words[0] = self.instruments[k].base_currency
-                words[1] = self.instruments[k].quote_currency
-                words[2] = self.instruments[k].settlement
-                words[3] = self.instruments[k].money_num
-                words[4] = self.instruments[k].money_den
-                words[5] = self.instruments[k].lot_units
-                words[6] = self.instruments[k].margin_ppm
-            for word in range(7):
-                state = (state ^ <uint64_t>words[word]) * HASH_PRIME
-                state ^= state >> 29
+        """Hash of the sizes of the books and of the terms that give the integers a meaning."""
+        cdef const instrument_t* terms = self.instruments
+        cdef int64_t[4] sizes = [self.currency_count, self.instrument_count, self.strategy_count,
+                                 self.account_currency]
+        cdef int64_t[8] words
+        cdef uint64_t state = mmats_mix(HASH_OFFSET, sizes, 4)
+        cdef int k
+        for k in range(self.instrument_count):
+            words = [terms[k].base_currency, terms[k].quote_currency, terms[k].settlement,
+                     terms[k].money_num, terms[k].money_den, terms[k].lot_units,
+                     terms[k].margin_ppm, 0]
+            state = mmats_mix(state, words, 8)
         return state
 
     def state_bytes(self):

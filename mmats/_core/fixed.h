@@ -51,6 +51,16 @@ static inline int mmats_muldiv_floor(int64_t a, int64_t b, int64_t d, int64_t *o
         if (remainder) *remainder = r;
         return 0;
     }
+    /* (whole * d + part) * b / d = whole * b + part * b / d, without the slow 128-bit division. */
+    int64_t whole = a / d, part = a % d, product, scaled;
+    if (part < 0) { whole -= 1; part += d; }
+    if (!__builtin_mul_overflow(part, b, &product) && !__builtin_mul_overflow(whole, b, &scaled)) {
+        int64_t q = product / d, r = product % d;
+        if (r < 0) { q -= 1; r += d; }
+        if (mmats_add(scaled, q, out)) return -1;
+        if (remainder) *remainder = r;
+        return 0;
+    }
     mmats_i128 wide = (mmats_i128)a * b, q = wide / d, r = wide % d;
     if (r < 0) { q -= 1; r += d; }
     if (mmats_narrow(q, out)) return -1;
