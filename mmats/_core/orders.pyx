@@ -35,7 +35,8 @@ from mmats._core.types cimport (
 )
 from mmats._core.venue cimport VenuePort
 
-cdef int64_t PPM = 1_000_000
+cdef enum:
+    PPM = 1000000
 
 
 class PipelineFault(Exception):

@@ -82,12 +82,14 @@ cdef class Pipeline:
     cdef int finish(self) except -1
     # -- private --
     cdef int _mark(self, int instrument, price_ticks_t price) except -1
+    cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1
     cdef int _on_tick(self, int instrument, const event_t* event) except -1
     cdef int _on_timer(self) except -1
     cdef int _on_delta(self, int instrument, const event_t* event) except -1
     cdef int _tell_book(self, int instrument, OrderBook book, const event_t* event) except -1
     cdef int _on_bar(self, Series series, const event_t* bar) except -1
-    cdef MarketData _data_of(self, Series series, const event_t* bar)
+    cdef int _renew_data(self, Series series) except -1
+    cdef int _fill_data(self, Series series, const event_t* bar) except -1
     cdef int _call(self, StrategySlot slot, MarketData data) except -1
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
@@ -102,5 +104,6 @@ cdef class Pipeline:
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
     # -- private --
     cdef int _update_indicators(self, Series series, const event_t* bar) except -1
+    # -- private --
     cdef int _call_compiled(self, StrategySlot slot, Series series,
                                    const event_t* bar) except -1

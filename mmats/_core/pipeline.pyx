@@ -215,12 +215,14 @@ cdef class Pipeline:
     cdef int on_event(self, const event_t* event) except -1:
         cdef int kind = event.kind
         cdef int instrument = event.instrument
+        cdef PyObject* series
         self.event_count += 1
         self.now_ns = event.ts_recv_ns
         if kind == EVENT_BAR:
             self._mark(instrument, event.d)
-            if self.own_series[instrument] != NULL:
-                return self._on_bar(<Series>self.own_series[instrument], event)
+            series = self.own_series[instrument]
+            if series != NULL:
+                return self._on_bar(<Series>series, event)
             return self._on_tick(instrument, event)
         if kind == EVENT_DELTA:
             return self._on_delta(instrument, event)
@@ -240,8 +242,11 @@ cdef class Pipeline:
         if self.now_ns > self.sample_due_ns:
             self._sample()
         if self.ledger.mark(instrument, price, self.now_ns) != 0 or self.gate.observe(self.now_ns) != 0:
-            raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
+            return self._stop_unvalued(instrument, price)
         return 0
+
+    cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1:
+        raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
 
     cdef int _on_tick(self, int instrument, const event_t* event) except -1:
         cdef list all_series
@@ -315,7 +320,7 @@ cdef class Pipeline:
 
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
         cdef PyObject* slot
-        cdef MarketData data = None
+        cdef bint is_filled = False
         cdef int k
         if series.indicators.output_count > 0:
             self._update_indicators(series, bar)
@@ -326,9 +331,10 @@ cdef class Pipeline:
             if (<StrategySlot>slot).compiled is not None:
                 self._call_compiled(<StrategySlot>slot, series, bar)
                 continue
-            if data is None:
-                data = self._data_of(series, bar)
-            self._call(<StrategySlot>slot, data)
+            if not is_filled:
+                self._fill_data(series, bar)
+                is_filled = True
+            self._call(<StrategySlot>slot, series.data)
         return 0
 
     cdef inline int _update_indicators(self, Series series, const event_t* bar) except -1:
@@ -348,16 +354,20 @@ cdef class Pipeline:
         cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
         return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
-    cdef MarketData _data_of(self, Series series, const event_t* bar):
-        """The object to hand out: the last one again, unless a strategy has kept it."""
+    cdef int _renew_data(self, Series series) except -1:
+        """A strategy has kept the last object: make another one to hand out."""
+        series.view = Indicators(series.indicators.slots)
+        series.data = MarketData(0, series.symbol, 0.0, 0.0, 0.0, 0.0, 0.0, series.view)
+        return 0
+
+    cdef inline int _fill_data(self, Series series, const event_t* bar) except -1:
+        """Write the bar to the object that is handed out: the last one, if nobody has kept it."""
         cdef const scale_t* scale = &self.scales[series.instrument]
         cdef MarketData data = series.data
         cdef Indicators view = series.view
         if data is None or Py_REFCNT(data) > 2 or Py_REFCNT(view) > 3:
-            view = Indicators(series.indicators.slots)
-            data = MarketData(0, series.symbol, 0.0, 0.0, 0.0, 0.0, 0.0, view)
-            series.view = view
-            series.data = data
+            self._renew_data(series)
+            data, view = series.data, series.view
         memcpy(view.values, series.indicators.values, view.count * sizeof(double))
         data.ready = series.indicators.bar_count >= series.indicators.warm_up
         data.timestamp = bar.ts_event_ns
@@ -366,7 +376,7 @@ cdef class Pipeline:
         data.low = price_of(scale, bar.c)
         data.close = price_of(scale, bar.d)
         data.volume = quantity_of(scale, bar.e)
-        return data
+        return 0
 
     cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:
         cdef PyObject* answer = PyObject_CallOneArg(

@@ -16,7 +16,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from mmats._core.accounts cimport LEDGER_OK, LEDGER_OVERFLOW
+from mmats._core.accounts cimport LEDGER_OK, LEDGER_OVERFLOW, equity_of
 from mmats._core.exposure cimport Exposure
 from mmats._core.ledger cimport Ledger
 from mmats._core.limits cimport RATE_WINDOW_MAX, fields_of, least, lift, limits_t, set_fields, share
@@ -196,7 +196,7 @@ cdef class RiskGate(Exposure):
 
     cdef int observe(self, ts_ns_t now_ns) noexcept nogil:
         cdef money_t equity = 0
-        cdef int code = self.ledger.equity(&equity)
+        cdef int code = equity_of(self.ledger, &equity)
         self.is_valued = 0
         if code == LEDGER_OVERFLOW:
             return code
