@@ -330,7 +330,14 @@ cdef class Pipeline:
             if not (<StrategySlot>slot).enabled:
                 continue
             if (<StrategySlot>slot).compiled is not None:
+<<<<<<< HEAD
                 self._call_compiled(<StrategySlot>slot, series, bar)
+=======
+                n = (<StrategySlot>slot).on_bar(
+                    (<StrategySlot>slot).compiled, bar, series.indicators.values, self.buffer)
+                if n != 0:
+                    self._take_buffer(<StrategySlot>slot, n, "on_bar")
+>>>>>>> bench
                 continue
             if not is_filled:
                 self._fill_data(series, bar)
@@ -350,11 +357,14 @@ cdef class Pipeline:
                 quantity_of(scale, bar.e), bar.ts_event_ns)
         return 0
 
+<<<<<<< HEAD
     cdef inline int _call_compiled(self, StrategySlot slot, Series series,
                                    const event_t* bar) except -1:
         cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
         return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
+=======
+>>>>>>> bench
     cdef int _renew_data(self, Series series) except -1:
         """A strategy has kept the last object: make another one to hand out."""
         series.view = Indicators(series.indicators.slots)
