@@ -322,7 +322,7 @@ cdef class Pipeline:
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
         cdef PyObject* slot
         cdef bint is_filled = False
-        cdef int k
+        cdef int k, n
         if series.indicators.output_count > 0:
             self._update_indicators(series, bar)
         for k in range(series.subscriber_count):
@@ -330,14 +330,10 @@ cdef class Pipeline:
             if not (<StrategySlot>slot).enabled:
                 continue
             if (<StrategySlot>slot).compiled is not None:
-<<<<<<< HEAD
-                self._call_compiled(<StrategySlot>slot, series, bar)
-=======
                 n = (<StrategySlot>slot).on_bar(
                     (<StrategySlot>slot).compiled, bar, series.indicators.values, self.buffer)
                 if n != 0:
                     self._take_buffer(<StrategySlot>slot, n, "on_bar")
->>>>>>> bench
                 continue
             if not is_filled:
                 self._fill_data(series, bar)
@@ -357,14 +353,6 @@ cdef class Pipeline:
                 quantity_of(scale, bar.e), bar.ts_event_ns)
         return 0
 
-<<<<<<< HEAD
-    cdef inline int _call_compiled(self, StrategySlot slot, Series series,
-                                   const event_t* bar) except -1:
-        cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
-        return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
-
-=======
->>>>>>> bench
     cdef int _renew_data(self, Series series) except -1:
         """A strategy has kept the last object: make another one to hand out."""
         series.view = Indicators(series.indicators.slots)
@@ -547,15 +535,15 @@ cdef class Pipeline:
         cdef int64_t* row = self.cell_samples.add()
         cdef int s, k, column
         cdef money_t open_result
-        cdef const cell_t* cell
         row[0] = self.now_ns
         for s in range(self.ledger.strategy_count):
             for k in range(self.ledger.instrument_count):
                 if self.ledger.unrealized(s, k, &open_result) != 0:
                     open_result = 0
                 column = s * self.ledger.instrument_count + k
-                cell = &self.ledger.cells[column]
-                row[1 + column] = cell.realized - cell.fees + cell.carry + open_result
+                row[1 + column] = (
+                    self.ledger.cells[column].realized - self.ledger.cells[column].fees
+                    + self.ledger.cells[column].carry + open_result)
         return 0
 
     cdef int finish(self) except -1:

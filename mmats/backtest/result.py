@@ -60,7 +60,8 @@ class RunResult:
     """Denial code -> name, such as NOTIONAL_MIN."""
     state_hash: str
     run: Mapping[str, Any]
-    """config_hash, data_hash, version, seed, start, end (ISO), events, wall_s, events_per_s."""
+    """config_hash, data_hash, version, seed, synthetic (ids of the instruments whose data are made
+    up), start, end (ISO), events, wall_s, events_per_s."""
     conversion_units: int = 0
     """Cost of currency conversions, positive = paid."""
     dust_units: int = 0
@@ -94,6 +95,11 @@ class RunResult:
                 raise ValueError(f"{name} is not ascending")
         if self.initial_units <= 0:
             raise ValueError("initial_units must be positive: returns are relative to it")
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether any of the market data is made up."""
+        return bool(self.run.get("synthetic"))
 
     @property
     def start_ns(self) -> int:

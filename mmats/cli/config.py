@@ -6,7 +6,7 @@ import click
 import orjson
 from rich.table import Table
 
-from mmats.cli.console import out
+from mmats.cli.console import err, out
 from mmats.config import builtin_instruments, load_config
 from mmats.config.load import read_toml
 from mmats.config.show import effective_values, value_text
@@ -25,10 +25,22 @@ def config() -> None:
 @_FILE
 @_JSON
 def check(file: Path, as_json: bool) -> None:
-    """Check FILE as a whole: keys, units, symbols, rates, and that its strategies load."""
+    """Check FILE as a whole: keys, units, symbols, rates, and that strategies and feeds load.
+
+    Data that are not there yet are told on stderr; the file is good without them.
+    """
+    # Imported here: numpy and pandas cost the other verbs a second.
+    from mmats.backtest.sources import describe_feeds
+
     loaded = load_config(file)
     for table in loaded.strategies:
         create_strategy(table, loaded.base_dir)
+    given = {feed.symbol: () for feed in loaded.feeds if feed.source == "memory"}
+    for facts in describe_feeds(loaded, given):
+        if facts.get("files") == []:
+            err().print(
+                f"note: nothing is stored for {facts['instrument']} in the range of the run"
+            )
     facts = {
         "config_hash": loaded.config_hash,
         "profile": loaded.profile,
