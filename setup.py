@@ -40,7 +40,7 @@ def extensions() -> list[Extension]:
             ".".join(source.with_suffix("").parts),
             [source.as_posix()],
             include_dirs=[numpy.get_include(), "mmats/_core"],
-            depends=["mmats/_core/fixed.h", "mmats/_core/pages.h"],
+            depends=["mmats/_core/fixed.h", "mmats/_core/mix.h", "mmats/_core/pages.h"],
             define_macros=MACROS,
             extra_compile_args=COMPILE_ARGS,
         )

@@ -33,12 +33,13 @@ try:
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
     from mmats._core.ledger import Ledger
+    from mmats._core.limits import NO_LIMIT
     from mmats._core.matching import SimulatedVenue
     from mmats._core.orders import PipelineFault
     from mmats._core.path import PathRule
     from mmats._core.pipeline import Pipeline, StrategyStopped
     from mmats._core.replay import OutOfOrder, Replay
-    from mmats._core.risk import NO_LIMIT, Reason, RiskGate
+    from mmats._core.risk import Reason, RiskGate
     from mmats._core.sizing import Sizing
     from mmats._core.types import (
         EventFlag,

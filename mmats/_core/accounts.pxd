@@ -94,6 +94,7 @@ cdef class Accounts:
     cdef int32_t* settles                 # [currency] 1 = orders are paid for in it
     cdef uint64_t* dependents             # [instrument * word_count + word] currencies it values
     cdef uint64_t* stale                  # [word] currencies whose value must be computed again
+    cdef uint64_t* held                   # [word] currencies with an amount when last valued
     cdef money_t* values                  # [currency] account currency, cached
     cdef money_t* open_results            # [currency] sum of open results of margin positions
     cdef money_t total                    # sum of values
@@ -126,6 +127,7 @@ cdef class Accounts:
     cdef int check_balanced(self) noexcept nogil
 
     # -- steps of the above ----------------------------------------------------------------------
+    cdef int _revalue(self, int instrument, holding_t* holding, price_ticks_t price) noexcept nogil
     cdef int _post_legs(self, const leg_t* legs, int count) noexcept nogil
     cdef int _rate_is_fresh(self, int currency, ts_ns_t now_ns) noexcept nogil
     cdef int _mark_is_fresh(self, int instrument, ts_ns_t now_ns) noexcept nogil
@@ -133,3 +135,10 @@ cdef class Accounts:
     cdef int _rebuild(self) except -1
     cdef int _check_instrument(self, int instrument) except -1
     cdef uint64_t _terms_hash(self) noexcept nogil
+
+# `equity` without a call where no currency must be valued again, which is most of the time.
+cdef inline int equity_of(Accounts self, money_t* out) noexcept nogil:
+    if self.word_count == 1 and self.stale[0] == 0 and self.unmarked_count == 0:
+        out[0] = self.total
+        return LEDGER_OK
+    return self.equity(out)

@@ -10,8 +10,8 @@ back). A conversion rounds once per instrument of the chain, to a unit of the cu
 at: down for values, up for costs.
 
 Equity. CASH, DUST and the open results of margin positions are summed per currency, exactly, and
-each sum is converted once, rounded down. A mark only notes which currencies it values (one OR);
-``equity`` converts those again. The result depends on the state alone, never on the way to it.
+each sum is converted once, rounded down. A mark adds to a currency that is worth what it says, and
+otherwise only notes which currencies it values (one OR); ``equity`` converts those again. The result depends on the state alone, never on the way to it.
 
 All mutable state lies in one block of fixed size, which is what a snapshot copies. Single writer.
 Nothing is allocated after construction. Hot path: ``mark``, ``equity``.
@@ -130,6 +130,10 @@ cdef inline int _value_currency(Accounts self, int currency) noexcept nogil:
     if (mmats_add(accounts[<int>ACCOUNT_CASH], accounts[<int>ACCOUNT_DUST], &amount)
             or mmats_add(amount, self.open_results[currency], &amount)):
         return LEDGER_OVERFLOW
+    if amount != 0:
+        touch(self.held, currency)
+    else:
+        self.held[currency >> 6] &= ~(ONE << (currency & 63))
     code = _convert(self, amount, currency, 0, &amount)
     if code != LEDGER_OK:
         return code
@@ -175,9 +179,11 @@ cdef class Accounts:
         self.open_results = <money_t*>calloc(currencies, sizeof(money_t))
         self.dependents = <uint64_t*>calloc(holdings * words, sizeof(uint64_t))
         self.stale = <uint64_t*>calloc(words, sizeof(uint64_t))
+        self.held = <uint64_t*>calloc(words, sizeof(uint64_t))
         if (self.state == NULL or self.instruments == NULL or self.scales == NULL
                 or self.rates == NULL or self.settles == NULL or self.values == NULL
-                or self.open_results == NULL or self.dependents == NULL or self.stale == NULL):
+                or self.open_results == NULL or self.dependents == NULL or self.stale == NULL
+                or self.held == NULL):
             raise MemoryError("ledger: no memory for the books")
         self.balances = <money_t*>self.state
         self.dust_costs = self.balances + currencies * ACCOUNT_COUNT
@@ -204,6 +210,7 @@ cdef class Accounts:
         free(self.open_results)
         free(self.dependents)
         free(self.stale)
+        free(self.held)
 
     cdef int add_instrument(self, const instrument_t* instrument) except -1:
         cdef int index = instrument.index
@@ -325,28 +332,42 @@ cdef class Accounts:
 
     cdef int mark(self, int instrument, price_ticks_t price, ts_ns_t now_ns) noexcept nogil:
         cdef holding_t* holding = &self.holdings[instrument]
-        cdef const instrument_t* terms
-        cdef money_t value = 0, result = 0
         cdef int word
         if price <= 0:
             return LEDGER_INVALID
-        if holding.lots != 0:
-            terms = &self.instruments[instrument]
-            if holding_value(terms, holding, price, &value):
-                return LEDGER_OVERFLOW
-            if terms.settlement == SETTLE_MARGIN:
-                if (mmats_sub(value, holding.value, &result)
-                        or mmats_add(self.open_results[terms.quote_currency], result, &result)):
-                    return LEDGER_OVERFLOW
-                self.open_results[terms.quote_currency] = result
-                self.unmarked_count -= holding.mark_ticks == 0
-                touch(self.stale, terms.quote_currency)
-            holding.value = value
+        if holding.lots != 0 and self._revalue(instrument, holding, price):
+            return LEDGER_OVERFLOW
         holding.mark_ticks = price
         holding.marked_ns = now_ns
         self.margins_known = False
         for word in range(self.word_count):
-            self.stale[word] |= self.dependents[instrument * self.word_count + word]
+            self.stale[word] |= (
+                self.dependents[instrument * self.word_count + word] & self.held[word])
+        return LEDGER_OK
+
+    cdef inline int _revalue(self, int instrument, holding_t* holding,
+                             price_ticks_t price) noexcept nogil:
+        """The holding at a new price; a margin position's result reaches its currency at once."""
+        cdef const instrument_t* terms = &self.instruments[instrument]
+        cdef int quote = terms.quote_currency
+        cdef money_t value = 0, change = 0, result = 0, amount = 0, total = 0
+        if holding_value(terms, holding, price, &value):
+            return LEDGER_OVERFLOW
+        if terms.settlement == SETTLE_MARGIN:
+            if (mmats_sub(value, holding.value, &change)
+                    or mmats_add(self.open_results[quote], change, &result)):
+                return LEDGER_OVERFLOW
+            if self.rates[quote].step_count != 0:
+                touch(self.stale, quote)
+            elif (mmats_add(self.values[quote], change, &amount)
+                    or mmats_add(self.total, change, &total)):
+                return LEDGER_OVERFLOW
+            else:
+                self.values[quote] = amount
+                self.total = total
+            self.open_results[quote] = result
+            self.unmarked_count -= holding.mark_ticks == 0
+        holding.value = value
         return LEDGER_OK
 
     # -- values ----------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ cdef class OrderDesk(VenuePort):
     cdef int16_t* slot_lists
     cdef action_t* actions
     cdef int32_t free_action
+    cdef int waiting_count                # actions in flight
     cdef queue_t* queues                  # [instrument], then one for all markets with a touch
     cdef report_t* reports
     cdef uint64_t report_first, report_count

@@ -223,6 +223,7 @@ cdef class OrderDesk(VenuePort):
         if action.arrives_ns < queue.last_ns:
             action.arrives_ns = queue.last_ns
         queue.last_ns = action.arrives_ns
+        self.waiting_count += 1
         self.free_action = action.next
         action.next = -1
         if queue.head < 0:
@@ -241,6 +242,7 @@ cdef class OrderDesk(VenuePort):
         market = &self.markets[action.order.instrument]
         if action.arrives_ns > market.time_ns:
             market.time_ns = action.arrives_ns
+        self.waiting_count -= 1
         queue.head = action.next
         self.receive(action)
         action.next = self.free_action

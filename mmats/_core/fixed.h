@@ -40,6 +40,11 @@ static inline int mmats_muldiv_floor(int64_t a, int64_t b, int64_t d, int64_t *o
     int64_t narrow;
     if (d <= 0) return -1;
     if (!__builtin_mul_overflow(a, b, &narrow)) {
+        if (d == 1) { /* most instruments: spares the division */
+            *out = narrow;
+            if (remainder) *remainder = 0;
+            return 0;
+        }
         int64_t q = narrow / d, r = narrow % d;
         if (r < 0) { q -= 1; r += d; }
         *out = q;

@@ -71,3 +71,4 @@ cdef class RingJournal(JournalPort):
     cdef record_t* records
     cdef int64_t capacity
     cdef int64_t taken_count
+    cdef int64_t position             # where the next record goes

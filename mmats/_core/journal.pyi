@@ -1,4 +1,4 @@
-"""Where the pipeline writes down what it decided and learned: the journal port and its recorders."""
+"""Where the pipeline writes down what it decided and learned: the journal port, recorders."""
 
 from enum import IntEnum
 from typing import Any, Self, final
@@ -56,5 +56,6 @@ class RingJournal(JournalPort):
     """
 
     def __new__(cls, capacity: int) -> Self: ...
+
     def take(self) -> NDArray[Any]:
         """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""

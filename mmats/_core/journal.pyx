@@ -19,24 +19,9 @@ cdef enum:
     FIRST_CAPACITY = 1024
 
 cdef uint64_t HASH_OFFSET = 0xcbf29ce484222325U
-cdef uint64_t HASH_STEP = 0x9e3779b97f4a7c15U
-cdef uint64_t HASH_PRIME = 0xe7037ed1a0b428dbU
 
-
-cdef inline uint64_t _mix(uint64_t state, const record_t* record) noexcept nogil:
-    """Fold a record into the hash: a sum of products, so that the products overlap in time.
-
-    Each 64-bit word has an odd multiplier of its own; the sum is then chained by a multiplication.
-    """
-    cdef const uint64_t* words = <const uint64_t*>record
-    cdef uint64_t total = 0
-    cdef uint64_t factor = HASH_STEP
-    cdef size_t k
-    for k in range(sizeof(record_t) // 8):
-        total += words[k] * (factor | 1)
-        factor += HASH_STEP
-    state = (state ^ total ^ (total >> 32)) * HASH_PRIME
-    return state ^ (state >> 29)
+cdef extern from "mix.h":
+    uint64_t mmats_mix(uint64_t state, const void* words, int word_count) noexcept nogil
 
 
 cdef void describe(record_t* record, int kind, const order_t* order, ts_ns_t now_ns,
@@ -75,7 +60,7 @@ cdef class JournalPort:
         self.record_count = 0
 
     cdef int append(self, const record_t* record) except -1:
-        self.state_hash = _mix(self.state_hash, record)
+        self.state_hash = mmats_mix(self.state_hash, record, sizeof(record_t) // 8)
         self.record_count += 1
         return 0
 
@@ -104,7 +89,7 @@ cdef class MemoryJournal(JournalPort):
             self.records = grown
             self.capacity = wanted
         memcpy(&self.records[self.record_count], record, sizeof(record_t))
-        self.state_hash = _mix(self.state_hash, record)
+        self.state_hash = mmats_mix(self.state_hash, record, sizeof(record_t) // 8)
         self.record_count += 1
         return 0
 
@@ -133,7 +118,7 @@ cdef class RingJournal(JournalPort):
         if capacity <= 0:
             raise ValueError("a ring journal needs room for at least one record")
         self.capacity = capacity
-        self.taken_count = 0
+        self.taken_count = self.position = 0
         self.records = <record_t*>calloc(capacity, sizeof(record_t))
         if self.records == NULL:
             raise MemoryError("journal: no memory for the ring")
@@ -144,8 +129,11 @@ cdef class RingJournal(JournalPort):
     cdef int append(self, const record_t* record) except -1:
         if self.record_count - self.taken_count >= self.capacity:
             raise JournalFull(f"{self.capacity} records wait for the journal's reader")
-        self.records[self.record_count % self.capacity] = record[0]
-        self.state_hash = _mix(self.state_hash, record)
+        memcpy(&self.records[self.position], record, sizeof(record_t))
+        self.position += 1
+        if self.position == self.capacity:
+            self.position = 0
+        self.state_hash = mmats_mix(self.state_hash, record, sizeof(record_t) // 8)
         self.record_count += 1
         return 0
 

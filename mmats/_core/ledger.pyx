@@ -37,7 +37,8 @@ from mmats._core.types cimport (
     report_t, ticklots_t, ts_ns_t,
 )
 
-cdef int64_t PPM = 1_000_000
+cdef enum:
+    PPM = 1000000
 
 Cell = namedtuple("Cell", (
     "lots", "cost_ticklots", "realized_ticklots", "realized_quote", "realized", "fees", "carry",

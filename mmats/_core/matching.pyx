@@ -87,7 +87,7 @@ cdef class SimulatedVenue(Crossing):
             return self._begin_bar(market, event)
         return self._begin_tick(market, event)
 
-    cdef int _begin_bar(self, market_t* market, const event_t* event) noexcept nogil:
+    cdef inline int _begin_bar(self, market_t* market, const event_t* event) noexcept nogil:
         cdef ts_ns_t interval_ns = self.instruments[market.index].bar_interval_ns
         cdef ts_ns_t open_ns = event.ts_event_ns - interval_ns
         if interval_ns == 0 or open_ns < market.close_ns:
@@ -123,10 +123,14 @@ cdef class SimulatedVenue(Crossing):
         self.stage = STAGE_MATCH
         return 1
 
-    cdef int _wait_for(self, market_t* market, const event_t* event) noexcept nogil:
+    cdef inline int _wait_for(self, market_t* market, const event_t* event) noexcept nogil:
         """1 = actions are due before (or within) this event and must be delivered first."""
-        cdef queue_t* queue = &self.queues[self.instrument_count]
-        cdef int due = queue.head >= 0 and self.actions[queue.head].arrives_ns <= event.ts_event_ns
+        cdef queue_t* queue
+        cdef int due
+        if self.waiting_count == 0:
+            return 0
+        queue = &self.queues[self.instrument_count]
+        due = queue.head >= 0 and self.actions[queue.head].arrives_ns <= event.ts_event_ns
         if market != NULL and not due:
             queue = &self.queues[market.index]
             due = queue.head >= 0 and self.actions[queue.head].arrives_ns <= event.ts_event_ns
@@ -164,7 +168,7 @@ cdef class SimulatedVenue(Crossing):
             self._absorb_trade(market, event)
         return 1
 
-    cdef void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil:
+    cdef inline void _absorb_bar(self, market_t* market, const event_t* bar) noexcept nogil:
         self._read_bar(market, bar)
         market.price = bar.d
         market.ahead = bar.d
@@ -172,7 +176,7 @@ cdef class SimulatedVenue(Crossing):
         market.close_ns = bar.ts_event_ns
         self._offer_volume(market, bar.e, INT64_MAX)
 
-    cdef void _read_bar(self, market_t* market, const event_t* bar) noexcept nogil:
+    cdef inline void _read_bar(self, market_t* market, const event_t* bar) noexcept nogil:
         market.basis = bar.flags | self.instruments[market.index].bar_flags
         market.spread = bar.spread_ticks if bar.flags & BAR_SPREAD else -1
 
@@ -197,7 +201,7 @@ cdef class SimulatedVenue(Crossing):
         market.ask = trade.a + market.ask_offset
         self._offer_volume(market, trade.b, trade.b)
 
-    cdef void _offer_volume(self, market_t* market, lots_t volume_lots,
+    cdef inline void _offer_volume(self, market_t* market, lots_t volume_lots,
                             lots_t unlimited) noexcept nogil:
         cdef int64_t share_ppm = self.costs[market.index].volume_share_ppm
         market.volume_lots = volume_lots

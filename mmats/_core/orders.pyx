@@ -16,7 +16,6 @@ from mmats._core.journal cimport (
     RECORD_FILLED, RECORD_LATE_FILL, RECORD_REJECTED, RECORD_SIGNAL, RECORD_SUBMITTED,
     RECORD_TRIGGERED, RECORD_UPDATED, JournalPort, describe, record_t,
 )
-from mmats._core.accounts cimport cell_t
 from mmats._core.ledger cimport Ledger, fill_result_t
 from mmats._core.risk cimport (
     REASON_NOTHING_TO_REDUCE, REASON_OK, REASON_OPEN_ORDERS, REASON_PORT_FULL,
@@ -28,7 +27,7 @@ from mmats._core.sizing cimport (
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP, ORDER_STOP_LIMIT, REPORT_ACCEPTED,
     REPORT_CANCELED, REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED,
-    REPORT_TRIGGERED, REPORT_UPDATED, ROLE_ENTRY, ROLE_FLATTEN, ROLE_STOP, ROLE_TARGET, SIDE_BUY,
+    REPORT_TRIGGERED, REPORT_UPDATED, ROLE_ENTRY, ROLE_FLATTEN, ROLE_STOP, ROLE_TARGET,
     STATE_ACCEPTED, STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED,
     STATE_PARTIALLY_FILLED, STATE_PENDING_CANCEL, STATE_REJECTED, STATE_SUBMITTED,
     STATE_TRIGGERED, TIF_GTC, lots_t, mmats_add, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, order_t,
@@ -36,7 +35,8 @@ from mmats._core.types cimport (
 )
 from mmats._core.venue cimport VenuePort
 
-cdef int64_t PPM = 1_000_000
+cdef enum:
+    PPM = 1000000
 
 
 class PipelineFault(Exception):
@@ -310,10 +310,8 @@ cdef class OrderManager:
         if was_cancel:
             order.state = STATE_PARTIALLY_FILLED if order.filled_lots else STATE_ACCEPTED
         self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, report.reason)
-        if was_cancel:
-            return 0
-        # Its quantity at the venue is not what we want it to be: its end makes a new one, or flat.
-        self.cancel(order.order_id, now_ns)
+        if not was_cancel:  # its quantity at the venue is not what it must be
+            self.cancel(order.order_id, now_ns)
         return 0
 
     cdef int _on_end(self, order_t* order, const report_t* report, ts_ns_t now_ns) except -1:

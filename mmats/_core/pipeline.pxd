@@ -14,15 +14,14 @@ from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 
 # Methods of a compiled strategy, called raw so that the common case pays for no try block; a
 # negative result comes with an exception.
-ctypedef int (*on_bar_t)(CompiledStrategy self, const event_t* bar, const double* indicators,
-                         signal_t* out) noexcept
-ctypedef int (*on_book_t)(CompiledStrategy self, const event_t* delta, price_ticks_t bid,
-                          price_ticks_t ask, signal_t* out) noexcept
+ctypedef int (*on_bar_t)(CompiledStrategy, const event_t*, const double*, signal_t*) noexcept
+ctypedef int (*on_book_t)(CompiledStrategy, const event_t*, price_ticks_t, price_ticks_t, signal_t*) noexcept
 
 # One strategy as the pipeline sees it.
 cdef class StrategySlot:
@@ -52,13 +51,6 @@ cdef class Series:
     cdef bint reads_close_only        # no indicator needs open, high, low or volume
     cdef list subscribers             # StrategySlot
     cdef int subscriber_count
-
-cdef class Samples:
-    cdef int64_t* rows
-    cdef int64_t count
-    cdef int64_t capacity
-    cdef int width
-    cdef int64_t* add(self) except NULL
 
 cdef class Pipeline:
     cdef readonly Ledger ledger
@@ -90,12 +82,14 @@ cdef class Pipeline:
     cdef int finish(self) except -1
     # -- private --
     cdef int _mark(self, int instrument, price_ticks_t price) except -1
+    cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1
     cdef int _on_tick(self, int instrument, const event_t* event) except -1
     cdef int _on_timer(self) except -1
     cdef int _on_delta(self, int instrument, const event_t* event) except -1
     cdef int _tell_book(self, int instrument, OrderBook book, const event_t* event) except -1
     cdef int _on_bar(self, Series series, const event_t* bar) except -1
-    cdef MarketData _data_of(self, Series series, const event_t* bar)
+    cdef int _renew_data(self, Series series) except -1
+    cdef int _fill_data(self, Series series, const event_t* bar) except -1
     cdef int _call(self, StrategySlot slot, MarketData data) except -1
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
@@ -110,5 +104,6 @@ cdef class Pipeline:
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
     # -- private --
     cdef int _update_indicators(self, Series series, const event_t* bar) except -1
+    # -- private --
     cdef int _call_compiled(self, StrategySlot slot, Series series,
                                    const event_t* bar) except -1

@@ -51,13 +51,6 @@ class Series:
     ) -> None: ...
 
 @final
-class Samples:
-    """Growing table of int64 rows."""
-
-    def __new__(cls, width: int) -> Self: ...
-    def to_array(self) -> NDArray[np.int64]: ...
-
-@final
 class Pipeline:
     """Takes one event at a time and is the single writer of everything it reaches.
 

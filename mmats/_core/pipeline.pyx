@@ -13,9 +13,6 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-cdef extern from "pages.h":
-    void* mmats_grow(void* block, size_t size_bytes) noexcept nogil
-
 cdef extern from "Python.h":
     # NULL = raised. Declared raw so that the common case pays for no try block.
     PyObject* PyObject_CallOneArg(PyObject* callable, PyObject* argument)
@@ -23,8 +20,7 @@ cdef extern from "Python.h":
 
 import traceback
 
-import numpy as np
-
+from mmats._core.accounts cimport cell_t
 from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
 from mmats._core.contract cimport (
@@ -36,11 +32,11 @@ from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
-    STATE_CANCELED,
-    STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED, STATE_REJECTED, event_t,
-    money_t, price_ticks_t, report_t, ts_ns_t,
+    STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED,
+    STATE_REJECTED, event_t, money_t, price_ticks_t, report_t, ts_ns_t,
 )
 from mmats._core.venue cimport VenuePort
 
@@ -121,39 +117,6 @@ cdef class Series:
         self.subscriber_count = 0
         self.view = None
         self.data = None
-
-
-@cython.final
-cdef class Samples:
-    """Growing table of int64 rows."""
-
-    def __cinit__(self, int width):
-        self.width = width
-        self.rows = NULL
-        self.count = self.capacity = 0
-
-    def __dealloc__(self):
-        free(self.rows)
-
-    cdef int64_t* add(self) except NULL:
-        cdef int64_t wanted
-        cdef int64_t* grown
-        if self.count == self.capacity:
-            wanted = self.capacity + self.capacity // 2 if self.capacity else 1024
-            grown = <int64_t*>mmats_grow(self.rows, wanted * self.width * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError("no memory for more samples")
-            self.rows = grown
-            self.capacity = wanted
-        self.count += 1
-        return &self.rows[(self.count - 1) * self.width]
-
-    def to_array(self):
-        out = np.empty((self.count, self.width), dtype=np.int64)
-        cdef int64_t[:, ::1] view = out
-        if self.count:
-            memcpy(&view[0, 0], self.rows, self.count * self.width * sizeof(int64_t))
-        return out
 
 
 @cython.final
@@ -253,12 +216,14 @@ cdef class Pipeline:
     cdef int on_event(self, const event_t* event) except -1:
         cdef int kind = event.kind
         cdef int instrument = event.instrument
+        cdef PyObject* series
         self.event_count += 1
         self.now_ns = event.ts_recv_ns
         if kind == EVENT_BAR:
             self._mark(instrument, event.d)
-            if self.own_series[instrument] != NULL:
-                return self._on_bar(<Series>self.own_series[instrument], event)
+            series = self.own_series[instrument]
+            if series != NULL:
+                return self._on_bar(<Series>series, event)
             return self._on_tick(instrument, event)
         if kind == EVENT_DELTA:
             return self._on_delta(instrument, event)
@@ -278,8 +243,11 @@ cdef class Pipeline:
         if self.now_ns > self.sample_due_ns:
             self._sample()
         if self.ledger.mark(instrument, price, self.now_ns) != 0 or self.gate.observe(self.now_ns) != 0:
-            raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
+            return self._stop_unvalued(instrument, price)
         return 0
+
+    cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1:
+        raise PipelineFault(f"the account can't be valued after {self.names[instrument]} at {price}")
 
     cdef int _on_tick(self, int instrument, const event_t* event) except -1:
         cdef list all_series
@@ -353,7 +321,7 @@ cdef class Pipeline:
 
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
         cdef PyObject* slot
-        cdef MarketData data = None
+        cdef bint is_filled = False
         cdef int k
         if series.indicators.output_count > 0:
             self._update_indicators(series, bar)
@@ -364,9 +332,10 @@ cdef class Pipeline:
             if (<StrategySlot>slot).compiled is not None:
                 self._call_compiled(<StrategySlot>slot, series, bar)
                 continue
-            if data is None:
-                data = self._data_of(series, bar)
-            self._call(<StrategySlot>slot, data)
+            if not is_filled:
+                self._fill_data(series, bar)
+                is_filled = True
+            self._call(<StrategySlot>slot, series.data)
         return 0
 
     cdef inline int _update_indicators(self, Series series, const event_t* bar) except -1:
@@ -386,16 +355,20 @@ cdef class Pipeline:
         cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
         return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
-    cdef MarketData _data_of(self, Series series, const event_t* bar):
-        """The object to hand out: the last one again, unless a strategy has kept it."""
+    cdef int _renew_data(self, Series series) except -1:
+        """A strategy has kept the last object: make another one to hand out."""
+        series.view = Indicators(series.indicators.slots)
+        series.data = MarketData(0, series.symbol, 0.0, 0.0, 0.0, 0.0, 0.0, series.view)
+        return 0
+
+    cdef inline int _fill_data(self, Series series, const event_t* bar) except -1:
+        """Write the bar to the object that is handed out: the last one, if nobody has kept it."""
         cdef const scale_t* scale = &self.scales[series.instrument]
         cdef MarketData data = series.data
         cdef Indicators view = series.view
         if data is None or Py_REFCNT(data) > 2 or Py_REFCNT(view) > 3:
-            view = Indicators(series.indicators.slots)
-            data = MarketData(0, series.symbol, 0.0, 0.0, 0.0, 0.0, 0.0, view)
-            series.view = view
-            series.data = data
+            self._renew_data(series)
+            data, view = series.data, series.view
         memcpy(view.values, series.indicators.values, view.count * sizeof(double))
         data.ready = series.indicators.bar_count >= series.indicators.warm_up
         data.timestamp = bar.ts_event_ns
@@ -404,7 +377,7 @@ cdef class Pipeline:
         data.low = price_of(scale, bar.c)
         data.close = price_of(scale, bar.d)
         data.volume = quantity_of(scale, bar.e)
-        return data
+        return 0
 
     cdef inline int _call(self, StrategySlot slot, MarketData data) except -1:
         cdef PyObject* answer = PyObject_CallOneArg(
@@ -564,15 +537,15 @@ cdef class Pipeline:
         cdef int64_t* row = self.cell_samples.add()
         cdef int s, k, column
         cdef money_t open_result
+        cdef const cell_t* cell
         row[0] = self.now_ns
         for s in range(self.ledger.strategy_count):
             for k in range(self.ledger.instrument_count):
                 if self.ledger.unrealized(s, k, &open_result) != 0:
                     open_result = 0
                 column = s * self.ledger.instrument_count + k
-                row[1 + column] = (
-                    self.ledger.cells[column].realized - self.ledger.cells[column].fees
-                    + self.ledger.cells[column].carry + open_result)
+                cell = &self.ledger.cells[column]
+                row[1 + column] = cell.realized - cell.fees + cell.carry + open_result
         return 0
 
     cdef int finish(self) except -1:

@@ -4,7 +4,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport event_t, ts_ns_t
 
 cdef class Source:
@@ -45,6 +46,8 @@ cdef class Replay:
     cdef ts_ns_t feed_jitter_ns
     cdef DelayLine delayed
     cdef Source _earliest(self, list live)
+    cdef ts_ns_t _next_other(self, list live, Source source) except? -1
+    cdef int _play(self, Source source, ts_ns_t until_ns) except -1
     cdef int _at_venue(self, const event_t* event) except -1
     cdef int _post_carry(self) except -1
     cdef int _deliver_until(self, ts_ns_t now_ns) except -1

@@ -12,27 +12,24 @@ import numpy as np
 
 from mmats._core.desk cimport carry_t
 from mmats._core.matching cimport SimulatedVenue
-from mmats._core.pipeline cimport Pipeline, Samples
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.samples cimport Samples
 from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, EVENT_TIMER, event_t, ts_ns_t
 
 from mmats._core.orders import PipelineFault
 
 cdef int64_t PROGRESS_EVERY = 65536
 cdef enum:
-    BLOCK_ROWS = 1024       # 64 KiB, stays in the second-level cache
+    BLOCK_ROWS = 256        # 16 KiB, stays in the first-level cache
+    PREFETCH_ROWS = 24
 cdef ts_ns_t HOUR_NS = 3_600_000_000_000LL
 
 
-cdef inline uint64_t _fold(uint64_t state, const event_t* row) noexcept nogil:
-    """Fingerprint of the rows so far: a sum of products per row, so that they overlap in time."""
-    cdef const uint64_t* words = <const uint64_t*>row
-    cdef uint64_t total = (
-        words[0] * 0x9e3779b97f4a7c15U + words[1] * 0xbf58476d1ce4e5b9U
-        + words[3] * 0x94d049bb133111ebU + words[4] * 0xd6e8feb86659fd93U
-        + words[5] * 0xff51afd7ed558ccdU + words[6] * 0xc4ceb9fe1a85ec53U
-        + words[7] * 0xa0761d6478bd642fU)
-    state = (state ^ total ^ (total >> 32)) * 0xe7037ed1a0b428dbU
-    return state ^ (state >> 29)
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* address) noexcept nogil
+
+cdef extern from "mix.h":
+    uint64_t mmats_mix(uint64_t state, const void* words, int word_count) noexcept nogil
 
 
 class OutOfOrder(ValueError):
@@ -90,6 +87,7 @@ cdef class Source:
         if end > self.count:
             end = self.count
         for k in range(self.ready, end):
+            prefetch(row + PREFETCH_ROWS)
             if row.ts_event_ns < last_ns:
                 raise OutOfOrder(f"event {k} of a chunk of instrument {instrument} is at "
                                  f"{row.ts_event_ns} ns, after one at {last_ns} ns")
@@ -97,7 +95,7 @@ cdef class Source:
                 raise ValueError(
                     f"event {k} belongs to instrument {row.instrument}, not to {instrument}")
             last_ns = row.ts_event_ns
-            data_hash = _fold(data_hash, row)
+            data_hash = mmats_mix(data_hash, row, sizeof(event_t) // 8)
             if last_ns > hour_end_ns:
                 hour_end_ns = self._keep_mark(row, hour_end_ns)
             row += 1
@@ -204,27 +202,14 @@ cdef class Replay:
     def run(self, progress=None):
         """Replay everything. `progress(events, ts_ns)` is called now and then."""
         cdef Source source
-        cdef const event_t* event
-        cdef bint delayed = self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
         cdef int64_t report_at = PROGRESS_EVERY
         live = [source for source in self.sources if (<Source>source).advance()]
+        if live:
+            source = self._earliest(live)
+            self.first_ns = source.rows[source.position].ts_event_ns
         while live:
-            source = <Source>live[0] if len(live) == 1 else self._earliest(live)
-            event = &source.rows[source.position]
-            if self.event_count == 0:
-                self.first_ns = event.ts_event_ns
-            self.last_ns = event.ts_event_ns
-            self.event_count += 1
-            if delayed:
-                self._deliver_until(event.ts_event_ns)
-                self._at_venue(event)
-                self.delayed.push(event, self.feed_latency_ns, self.feed_jitter_ns)
-            else:
-                self._at_venue(event)
-                self.pipeline.on_event(event)
-                if self.venue.report_count != 0:
-                    self.pipeline.drain(event.ts_event_ns)
-            source.position += 1
+            source = self._earliest(live)
+            self._play(source, self._next_other(live, source))
             if source.position == source.ready and not source.advance():
                 live.remove(source)
             if self.event_count >= report_at:
@@ -247,7 +232,43 @@ cdef class Replay:
                 best = other
         return best
 
-    cdef int _at_venue(self, const event_t* event) except -1:
+    cdef ts_ns_t _next_other(self, list live, Source source) except? -1:
+        """Up to which time a source goes on before another one has its turn."""
+        cdef ts_ns_t until_ns = INT64_MAX
+        cdef ts_ns_t ts
+        cdef int before = 1
+        for item in live:
+            if item is source:
+                before = 0
+                continue
+            # At equal times the source that was added first comes first.
+            ts = (<Source>item).rows[(<Source>item).position].ts_event_ns - before
+            if ts < until_ns:
+                until_ns = ts
+        return until_ns
+
+    cdef int _play(self, Source source, ts_ns_t until_ns) except -1:
+        """Replay the ready rows of one source up to a time."""
+        cdef const event_t* event = &source.rows[source.position]
+        cdef const event_t* end = &source.rows[source.ready]
+        cdef bint delayed = self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
+        while event < end and event.ts_event_ns <= until_ns:
+            self.last_ns = event.ts_event_ns
+            self.event_count += 1
+            source.position += 1
+            if delayed:
+                self._deliver_until(event.ts_event_ns)
+                self._at_venue(event)
+                self.delayed.push(event, self.feed_latency_ns, self.feed_jitter_ns)
+            else:
+                self._at_venue(event)
+                self.pipeline.on_event(event)
+                if self.venue.report_count != 0:
+                    self.pipeline.drain(event.ts_event_ns)
+            event += 1
+        return 0
+
+    cdef inline int _at_venue(self, const event_t* event) except -1:
         """The venue sees the event; the pipeline answers reports in the middle of a bar's path."""
         if self.venue.report_count != 0:
             self.pipeline.drain(event.ts_event_ns)

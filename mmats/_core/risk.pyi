@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mmats._core.exposure import Exposure
 from mmats._core.ledger import Ledger
-from mmats._core.limits import NO_LIMIT as NO_LIMIT
 
 class Reason(IntEnum):
     """Why an order was denied."""
@@ -71,8 +70,10 @@ class RiskGate(Exposure):
     """Limits of account, markets, strategies and symbols, and the checks of an order."""
 
     def __new__(cls, ledger: Ledger, market_count: int) -> Self: ...
+
     @property
     def market_count(self) -> int: ...
+
     @property
     def equity(self) -> int:
         """Equity when it was last known."""

@@ -16,7 +16,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from mmats._core.accounts cimport LEDGER_OK, LEDGER_OVERFLOW
+from mmats._core.accounts cimport LEDGER_OK, LEDGER_OVERFLOW, equity_of
 from mmats._core.exposure cimport Exposure
 from mmats._core.ledger cimport Ledger
 from mmats._core.limits cimport RATE_WINDOW_MAX, fields_of, least, lift, limits_t, set_fields, share
@@ -27,8 +27,6 @@ from mmats._core.types cimport (
     instrument_t, lots_t, mmats_add, mmats_sub, money_t, order_t,
     price_ticks_t, ts_ns_t,
 )
-
-from mmats._core.limits import NO_LIMIT
 
 cdef ts_ns_t DAY_NS = 86_400_000_000_000LL
 
@@ -198,7 +196,7 @@ cdef class RiskGate(Exposure):
 
     cdef int observe(self, ts_ns_t now_ns) noexcept nogil:
         cdef money_t equity = 0
-        cdef int code = self.ledger.equity(&equity)
+        cdef int code = equity_of(self.ledger, &equity)
         self.is_valued = 0
         if code == LEDGER_OVERFLOW:
             return code
@@ -392,7 +390,8 @@ cdef class RiskGate(Exposure):
                            verdict_t* out) noexcept nogil:
         cdef int code, reason
         cdef money_t notional = 0
-        if not self.is_valued or not self.ledger.is_valued(order.instrument, now_ns):
+        if (not self.is_valued or not self.ledger._mark_is_fresh(order.instrument, now_ns)
+                or not self.ledger.is_valued(order.instrument, now_ns)):
             return _deny(out, REASON_VALUATION_UNKNOWN, 0, 1)
         reason = self._check_account_losses(out)
         if reason == REASON_OK:

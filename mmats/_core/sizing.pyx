@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 
 from mmats._core.ledger cimport Ledger
 from mmats._core.types cimport (
-    instrument_t, lots_t, mmats_mul, mmats_muldiv_floor, money_t, price_ticks_t,
+    instrument_t, lots_t, mmats_mul, mmats_muldiv_ceil, mmats_muldiv_floor, money_t, price_ticks_t,
 )
 
 cdef int64_t PPM = 1_000_000
@@ -27,9 +27,9 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
     # Loss of `scale` lots, so that the per-lot figure keeps its digits; rounded up, lots go down.
     if mmats_mul(stop_distance_ticks, scale, &quote) != 0:
         return 0
-    if mmats_muldiv_floor(quote, traits.money_num, traits.money_den, &quote, NULL) != 0:
+    if mmats_muldiv_ceil(quote, traits.money_num, traits.money_den, &quote) != 0:
         return 0
-    if ledger.convert(quote + 1, traits.quote_currency, 1, &account) != 0 or account <= 0:
+    if ledger.convert(quote, traits.quote_currency, 1, &account) != 0 or account <= 0:
         return 0
     if mmats_muldiv_floor(budget, scale, account, &lots, NULL) != 0:
         return 0
@@ -38,16 +38,18 @@ cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
 
 cdef int64_t risk_share_ppm(const sizing_t* sizing, const track_t* track) noexcept nogil:
     cdef int64_t trades = track.wins + track.losses
-    cdef int64_t edge_ppm = 0, kelly_ppm
+    cdef int64_t kelly_ppm
+    cdef money_t edge = 0
     if sizing.mode != SIZING_KELLY:
         return sizing.risk_ppm
     kelly_ppm = sizing.risk_ppm
     if trades > 0 and trades >= sizing.kelly_trades_min:
         # p - (1 - p) * L / W with p = wins / trades, L = lost / losses and W = won / wins.
-        if track.won <= track.lost or mmats_muldiv_floor(
-                track.won - track.lost, PPM, track.won, &edge_ppm, NULL) != 0:
+        if (track.won <= track.lost
+                or mmats_muldiv_floor(track.won - track.lost, track.wins, trades, &edge, NULL)
+                or mmats_muldiv_floor(edge, PPM, track.won, &kelly_ppm, NULL)):
             return 0
-        kelly_ppm = edge_ppm * track.wins // trades * sizing.kelly_fraction_ppm // PPM
+        kelly_ppm = kelly_ppm * sizing.kelly_fraction_ppm // PPM
     return kelly_ppm if kelly_ppm < sizing.kelly_cap_ppm else sizing.kelly_cap_ppm
 
 

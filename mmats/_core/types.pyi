@@ -1,6 +1,6 @@
 """Enumerations of the compiled core; the records are in `types.pxd`."""
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 class EventFlag(IntEnum):
     """Flags of market data records; their meaning depends on the kind."""

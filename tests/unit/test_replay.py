@@ -10,7 +10,7 @@ import pytest
 from adapters.feeds.catalog import Catalog
 from mmats._core import BAR_DTYPE, EventFlag, EventKind, OutOfOrder, Replay
 from mmats.backtest import Report, run
-from mmats.backtest.run import simulated_venue
+from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
 from mmats.model import MarketData, TradeSignal
@@ -166,9 +166,7 @@ def test_feed_latency_shows_events_late_but_in_order():
     for latency in ("0ms", "30s", "70s"):
         fill = {"market": "next_open", "feed_latency": latency}
         script, _ = play({0: buy()}, frame, fill=fill)
-        assert [ts for _, ts, _ in script.seen] == [
-            START_NS + k * MINUTE_NS for k in range(1, 6)
-        ]
+        assert [ts for _, ts, _ in script.seen] == [START_NS + k * MINUTE_NS for k in range(1, 6)]
         prices[latency] = script.results[0][1].fill_price
     assert prices == {"0ms": 100.0, "30s": 100.0, "70s": 101.0}
 
