@@ -535,15 +535,15 @@ cdef class Pipeline:
         cdef int64_t* row = self.cell_samples.add()
         cdef int s, k, column
         cdef money_t open_result
+        cdef const cell_t* cell
         row[0] = self.now_ns
         for s in range(self.ledger.strategy_count):
             for k in range(self.ledger.instrument_count):
                 if self.ledger.unrealized(s, k, &open_result) != 0:
                     open_result = 0
                 column = s * self.ledger.instrument_count + k
-                row[1 + column] = (
-                    self.ledger.cells[column].realized - self.ledger.cells[column].fees
-                    + self.ledger.cells[column].carry + open_result)
+                cell = &self.ledger.cells[column]
+                row[1 + column] = cell.realized - cell.fees + cell.carry + open_result
         return 0
 
     cdef int finish(self) except -1:

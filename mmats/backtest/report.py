@@ -317,8 +317,8 @@ def _warnings(report: Report) -> list[str]:
         )
     if found["open_trades"]:
         said.append(
-            f"{plural(int(found['open_trades']), 'trade')} still open at the end: counted in the net "
-            "profit, not in the trade statistics."
+            f"{plural(int(found['open_trades']), 'trade')} still open at the end: counted in the "
+            "net profit, not in the trade statistics."
         )
     for error in result.strategy_errors:
         cause = str(error.get("traceback", "")).strip().rpartition("\n")[2]

@@ -225,7 +225,11 @@ def test_one_open_trade_is_told_in_the_singular() -> None:
 @pytest.mark.parametrize("width", [80, 100])
 def test_no_figure_of_the_terminal_report_is_cut(width: int) -> None:
     long_name = "a_strategy_with_a_long_name"
-    report = Report(traded(strategies=[long_name, "mean_reversion"]))
+    result = traded(strategies=[long_name, "mean_reversion"])
+    equity = result.equity_units.copy()
+    equity[-1] -= 5_000_000
+    result = dataclasses.replace(result, equity_units=equity, final_units=int(equity[-1]))
+    report = Report(result)
     text = printed(report, width)
     assert max(map(len, text.splitlines())) <= width
     table = text[text.index("Per strategy") :]
@@ -233,7 +237,7 @@ def test_no_figure_of_the_terminal_report_is_cut(width: int) -> None:
     found = report.by_strategy[long_name]
     for figure in (plus_percent(found["total_return"]), plus_amount(found["avg_trade"])):
         assert figure in shown
-    assert f"{UNALLOCATED}: {signed_amount(report.unallocated)}" in text
+    assert f"{UNALLOCATED}: {signed_amount(-0.05)}" in text
 
 
 def test_enough_trades_over_enough_days_need_no_mark() -> None:
