@@ -14,7 +14,6 @@ class Exposure:
     """Lots and money of open orders; the order manager is the single writer."""
 
     def __new__(cls, ledger: Ledger, *args: object) -> Self: ...
-
     @property
     def open_order_count(self) -> int:
         """Number of open orders, protective ones included."""

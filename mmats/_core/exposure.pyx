@@ -18,7 +18,8 @@ from mmats._core.types cimport (
     price_ticks_t,
 )
 
-cdef int64_t PPM = 1_000_000
+cdef enum:
+    PPM = 1000000           # a constant: the compiler divides by multiplying
 
 
 cdef inline int _worst_lots(lots_t position, const open_t* pending, lots_t extra_buy,

@@ -56,6 +56,5 @@ class RingJournal(JournalPort):
     """
 
     def __new__(cls, capacity: int) -> Self: ...
-
     def take(self) -> NDArray[Any]:
         """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""

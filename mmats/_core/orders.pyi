@@ -17,7 +17,6 @@ class OrderManager:
     def __new__(
         cls, ledger: Ledger, gate: RiskGate, venue: VenuePort, journal: JournalPort
     ) -> Self: ...
-
     @property
     def order_sequence(self) -> int:
         """Number of orders so far."""

@@ -322,7 +322,7 @@ cdef class Pipeline:
     cdef int _on_bar(self, Series series, const event_t* bar) except -1:
         cdef PyObject* slot
         cdef bint is_filled = False
-        cdef int k
+        cdef int k, n
         if series.indicators.output_count > 0:
             self._update_indicators(series, bar)
         for k in range(series.subscriber_count):
@@ -330,7 +330,10 @@ cdef class Pipeline:
             if not (<StrategySlot>slot).enabled:
                 continue
             if (<StrategySlot>slot).compiled is not None:
-                self._call_compiled(<StrategySlot>slot, series, bar)
+                n = (<StrategySlot>slot).on_bar(
+                    (<StrategySlot>slot).compiled, bar, series.indicators.values, self.buffer)
+                if n != 0:
+                    self._take_buffer(<StrategySlot>slot, n, "on_bar")
                 continue
             if not is_filled:
                 self._fill_data(series, bar)
@@ -349,11 +352,6 @@ cdef class Pipeline:
                 price_of(scale, bar.a), price_of(scale, bar.b), price_of(scale, bar.c), close,
                 quantity_of(scale, bar.e), bar.ts_event_ns)
         return 0
-
-    cdef inline int _call_compiled(self, StrategySlot slot, Series series,
-                                   const event_t* bar) except -1:
-        cdef int n = slot.on_bar(slot.compiled, bar, series.indicators.values, self.buffer)
-        return self._take_buffer(slot, n, "on_bar") if n != 0 else 0
 
     cdef int _renew_data(self, Series series) except -1:
         """A strategy has kept the last object: make another one to hand out."""

@@ -70,10 +70,8 @@ class RiskGate(Exposure):
     """Limits of account, markets, strategies and symbols, and the checks of an order."""
 
     def __new__(cls, ledger: Ledger, market_count: int) -> Self: ...
-
     @property
     def market_count(self) -> int: ...
-
     @property
     def equity(self) -> int:
         """Equity when it was last known."""

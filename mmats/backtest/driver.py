@@ -16,6 +16,7 @@ from mmats._core import (
     Ledger,
     OutOfOrder,
     PathRule,
+    PipelineFault,
     Reason,
     Replay,
     SimulatedVenue,
@@ -29,7 +30,7 @@ from mmats.config import Config, load_config
 from mmats.config.schema import Costs
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
 from mmats.engine.loader import create_strategy
-from mmats.model.errors import ConfigError, DataError, StrategyError
+from mmats.model.errors import ConfigError, DataError, MmatsError, StrategyError
 from mmats.model.instrument import MONEY_SCALE, Instrument, PriceBasis
 from mmats.ports.strategy import IStrategy
 
@@ -181,6 +182,11 @@ def _replay(
         raise StrategyError(str(error)) from error
     except OutOfOrder as error:
         raise DataError(str(error)) from error
+    except PipelineFault as error:
+        raise MmatsError(
+            f"the run was stopped, its books can't be trusted any more: {error}",
+            hint="look for absurd prices or sizes in the data: mmats data show",
+        ) from error
     wall_s = time.perf_counter() - started
     return Report(_result(config, assembly, replay, names, synthetic, wall_s))
 

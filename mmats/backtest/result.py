@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -119,12 +120,13 @@ class RunResult:
             for instrument in self.instruments
         ]
 
-    @property
-    def increments(self) -> tuple[FloatArray, FloatArray]:
-        """Tick size and lot size of each instrument, as floats for display."""
-        ticks = np.array([float(instrument.tick_size) for instrument in self.instruments])
-        lots = np.array([float(instrument.lot_size) for instrument in self.instruments])
-        return ticks, lots
+    def prices(self, which: Int64Array, ticks: Int64Array | FloatArray) -> FloatArray:
+        """Prices in decimals of `ticks` of the instruments `which`, correctly rounded."""
+        return _decimals([instrument.tick_size for instrument in self.instruments], which, ticks)
+
+    def quantities(self, which: Int64Array, lots: Int64Array) -> FloatArray:
+        """Quantities in decimals of `lots` of the instruments `which`, correctly rounded."""
+        return _decimals([instrument.lot_size for instrument in self.instruments], which, lots)
 
     @cached_property
     def fills(self) -> RecordArray:
@@ -147,3 +149,12 @@ class RunResult:
             return np.full(len(ts_ns), np.nan)
         at = np.searchsorted(times, ts_ns, side="right") - 1
         return np.asarray(values[np.maximum(at, 0)], dtype=np.float64)
+
+
+def _decimals(
+    steps: Sequence[Decimal], which: Int64Array, counts: Int64Array | FloatArray
+) -> FloatArray:
+    """`counts` times the step of each; a division by a whole number, so that 1 tick is 0.01."""
+    ratios = np.array([step.as_integer_ratio() for step in steps], dtype=np.float64)
+    out: FloatArray = counts * ratios[which, 0] / ratios[which, 1]
+    return out

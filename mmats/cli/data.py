@@ -85,7 +85,7 @@ def import_(
         click.echo(orjson.dumps(facts))
         return
     for result in results:
-        span = f"{_utc(result.start_ns)} to {_utc(result.end_ns)} UTC"
+        span = f"{_utc(result.start_ns)} to {_utc(result.end_ns)}"
         out().print(
             f"{result.symbol} {result.kind.value} {_interval(result.interval_ns)}: "
             f"{result.rows_new} new rows, {result.rows_identical} already there, "
