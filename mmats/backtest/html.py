@@ -385,7 +385,12 @@ def _errors(report: "Report") -> str:
 def _run_facts(report: "Report") -> str:
     facts = report.to_dict()["run"] | {"state_hash": report.result.state_hash}
     rows: list[tuple[Cell, ...]] = [
-        (key.replace("_", " ").capitalize(), ("" if value is None else str(value), "wrap"))
-        for key, value in facts.items()
+        (key.replace("_", " ").capitalize(), (_fact(value), "wrap")) for key, value in facts.items()
     ]
     return _table((), rows)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "" if value is None else str(value)

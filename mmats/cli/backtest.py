@@ -61,7 +61,11 @@ def backtest(
 @click.option("--seed", type=int, help="Another synthetic market.")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")
 def demo(as_json: bool, html: Path, seed: int | None, quiet: bool) -> None:
-    """Trade a synthetic market with two strategies on a 150 EUR account; needs no network."""
+    """Replay two strategies on a synthetic market.
+
+    The account holds 150 EUR; nothing is fetched from a network. The report goes to stdout and,
+    with charts, to a page.
+    """
     with resources.as_file(resources.files("mmats.config").joinpath("demo.toml")) as path:
         loaded = load_config(
             path, overrides={"backtest": {"seed": seed}} if seed is not None else None

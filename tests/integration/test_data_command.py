@@ -146,6 +146,18 @@ def test_formats_are_listed() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_no_figure_of_a_list_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    run("synth", "--days", 2, "--out", tmp_path)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = run("list", "--catalog", tmp_path).stdout
+    assert "…" not in shown
+    for text in ("BTCUSDT.BINANCE", "2024-01-01T00:01:00Z", "2024-01-03T00:00:00Z", "2,880"):
+        assert text in shown
+
+
 def test_a_run_on_stored_synthetic_data_says_so(tmp_path: Path) -> None:
     run("synth", "--days", 2, "--out", tmp_path / "catalog")
     feeds = [{"symbol": s, "path": "catalog"} for s in ("BTCUSDT.BINANCE", "EURUSD.OANDA")]

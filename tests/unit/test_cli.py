@@ -198,6 +198,12 @@ def test_config_show_prints_values_with_unit_and_origin():
     assert line.split() == ["fill.order_latency", "250ms", "file"]
 
 
+def test_config_show_names_the_feed_and_the_strategy_of_each_value():
+    lines = run("config", "show", EXAMPLE).stdout.splitlines()
+    for path in ("feeds[BTCUSDT].symbol", "strategies[trend].params.fast"):
+        assert any(line.startswith(f"{path} ") for line in lines)
+
+
 def test_config_instruments_lists_rules_with_their_source():
     rows = json.loads(run("config", "instruments", "--json").stdout)
     assert rows["BTCUSDT.BINANCE"]["notional_min"] == "5"
