@@ -11,7 +11,8 @@ at: down for values, up for costs.
 
 Equity. CASH, DUST and the open results of margin positions are summed per currency, exactly, and
 each sum is converted once, rounded down. A mark adds to a currency that is worth what it says, and
-otherwise only notes which currencies it values (one OR); ``equity`` converts those again. The result depends on the state alone, never on the way to it.
+otherwise only notes which currencies it values (one OR); ``equity`` converts those again. The
+result depends on the state alone, never on the way to it.
 
 All mutable state lies in one block of fixed size, which is what a snapshot copies. Single writer.
 Nothing is allocated after construction. Hot path: ``mark``, ``equity``.
@@ -68,22 +69,6 @@ cdef int raise_unless_ok(int code, str what) except -1:
     if code != LEDGER_OK:
         raise LedgerFault(what, code)
     return 0
-
-
-cdef int holding_value(const instrument_t* terms, const holding_t* holding, price_ticks_t mark,
-                        money_t* out) noexcept nogil:
-    """Value in quote currency, rounded down: spot the lots, margin their open result."""
-    cdef ticklots_t ticklots = 0
-    if holding.lots != 0 and mark == 0:
-        out[0] = 0  # unknown until the first mark
-        return LEDGER_OK
-    if mmats_mul(holding.lots, mark, &ticklots):
-        return LEDGER_OVERFLOW
-    if terms.settlement == SETTLE_MARGIN and mmats_sub(ticklots, holding.cost_ticklots, &ticklots):
-        return LEDGER_OVERFLOW
-    if terms.money_den == 1:
-        return mmats_mul(ticklots, terms.money_num, out)
-    return mmats_muldiv_floor(ticklots, terms.money_num, terms.money_den, out, NULL)
 
 
 # Free functions, because a method of a class with subclasses is called through a pointer.
