@@ -2,7 +2,7 @@
 
 from benchmarks.bars import bar_prices, ema_bars
 from benchmarks.native import closes_loop, event_loop
-from benchmarks.ratio import Contender, interleave, machine_facts, ratio, table
+from benchmarks.ratio import Contender, interleave, ratio
 from benchmarks.reference import ema_cross
 
 BARS = 200_000
@@ -16,7 +16,5 @@ def test_event_loop_over_bare_strategy() -> None:
     loop = Contender("C event loop", lambda _: event_loop(bars), BARS)
     python = Contender("Python, averages and position only", lambda _: ema_cross(listed), BARS)
     interleave([bare, loop, python])
-    print("\n", machine_facts())
-    print(table([bare, loop, python], loop))
     assert bare.outcome == python.outcome
     assert ratio(python, loop) > 1

@@ -12,7 +12,7 @@ from mmats.model import Action, MarketData, Strategy, TradeSignal
 CASH = 1_000_000
 SYMBOL = "BTCUSDT"
 
-# Limits are on and wide: every order passes every check, and none is refused.
+# Limits are on and wide: every order passes every check, none is refused or cut to the volume.
 CONFIG: dict[str, Any] = {
     "name": "benchmark",
     "account": {"currency": "USDT", "balances": [f"{CASH} USDT"], "pegs": {}},
@@ -46,6 +46,7 @@ CONFIG: dict[str, Any] = {
         "fee_asset": "account",
         "spread": "0 ticks",
         "slippage": "none",
+        "volume_share": "100%",
     },
     "fill": {"market": "close"},
     "backtest": {"equity_interval": "1d"},

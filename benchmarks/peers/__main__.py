@@ -14,11 +14,14 @@ import click
 import numpy as np
 
 from benchmarks.bars import bar_prices, ema_bars
+from benchmarks.book_events import book_rows
 from benchmarks.ratio import REPETITIONS_MIN, machine_facts
 from benchmarks.reference import ema_cross
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("mmats_python", "c_event_loop", "python_loop")
+OURS = ("mmats_python", "mmats_compiled", "c_event_loop", "python_loop")
+BOOK_OURS = ("mmats_book",)
+BOOK_PEERS = ("hftbacktest_book",)
 PEERS = ("vectorbt_ema", "hftbacktest_ema", "backtesting_ema", "nautilus_ema", "backtrader_ema")
 
 
@@ -67,12 +70,12 @@ class Worker:
         return statistics.median(answer["cpu_seconds"] for answer in self.answers[1:])
 
 
-def report(workers: list[Worker]) -> str:
+def report(workers: list[Worker], unit: str) -> str:
     """The ratio table in Markdown, fastest first; ratios are of medians of this one run."""
-    base = next((w for w in workers if w.module == "mmats_python"), workers[0])
+    base = workers[0]
     name = base.answers[0]["name"]
     rows = [
-        f"| engine | bars/s | time over {name} | orders | P&L | what it does not do |",
+        f"| engine | {unit}/s | time over {name} | orders | P&L | what it does not do |",
         "|---|---:|---:|---:|---:|---|",
     ]
     for worker in sorted(workers, key=lambda w: w.seconds):
@@ -94,22 +97,15 @@ def disagreements(workers: list[Worker], orders: int) -> list[str]:
     ]
 
 
-@click.command()
-@click.option("--python", required=True, help="Python of the environment with the peers.")
-@click.option("--bars", default=100_000, show_default=True)
-@click.option("--repetitions", default=REPETITIONS_MIN, show_default=True)
-@click.option("--only", multiple=True, type=click.Choice(OURS + PEERS), help="Run these alone.")
-def main(python: str, bars: int, repetitions: int, only: tuple[str, ...]) -> None:
-    """Run every engine REPETITIONS times on the same seeded bars and print the table."""
-    prices = bar_prices(ema_bars(bars))
-    chosen = [name for name in OURS + PEERS if not only or name in only]
+def take_turns(chosen: list[str], array: Any, python: str, repetitions: int) -> list[Worker]:
+    """Run every engine on the array, `repetitions` times in turn after a round that warms up."""
     workers: list[Worker] = []
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bars.npy"
-        np.save(file, prices)
+        file = Path(folder) / "data.npy"
+        np.save(file, array)
         try:
             for name in chosen:
-                runs_in = sys.executable if name in OURS else python
+                runs_in = sys.executable if name in OURS + BOOK_OURS else python
                 # One by one: those that started must be stopped when a later one cannot.
                 workers.append(Worker.start(name, runs_in, file))
             for turn in range(repetitions + 1):
@@ -119,13 +115,43 @@ def main(python: str, bars: int, repetitions: int, only: tuple[str, ...]) -> Non
         finally:
             for worker in workers:
                 worker.stop()
-    reference = ema_cross(prices["close"].tolist())
+    return workers
+
+
+@click.command()
+@click.option("--python", required=True, help="Python of the environment with the peers.")
+@click.option("--bars", default=100_000, show_default=True)
+@click.option("--updates", default=500_000, show_default=True, help="Of the order book.")
+@click.option("--repetitions", default=REPETITIONS_MIN, show_default=True)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(OURS + PEERS + BOOK_OURS + BOOK_PEERS),
+    help="Run these alone.",
+)
+def main(python: str, bars: int, updates: int, repetitions: int, only: tuple[str, ...]) -> None:
+    """Run every engine REPETITIONS times on the same seeded data and print the tables."""
     click.echo(", ".join(f"{key} {value}" for key, value in machine_facts().items()))
-    click.echo(f"{bars:,} bars; reference: {reference.orders} orders, P&L {reference.pnl:.2f}\n")
-    click.echo(report(workers))
-    wrong = disagreements(workers, reference.orders)
-    if wrong:
-        raise click.ClickException("not the same trades:\n" + "\n".join(wrong))
+    chosen = [name for name in OURS + PEERS if not only or name in only]
+    if chosen:
+        prices = bar_prices(ema_bars(bars))
+        workers = take_turns(chosen, prices, python, repetitions)
+        reference = ema_cross(prices["close"].tolist())
+        click.echo(
+            f"{bars:,} bars; reference: {reference.orders} orders, P&L {reference.pnl:.2f}\n"
+        )
+        click.echo(report(workers, "bars"))
+        wrong = disagreements(workers, reference.orders)
+        if wrong:
+            raise click.ClickException("not the same trades:\n" + "\n".join(wrong))
+    chosen = [name for name in BOOK_OURS + BOOK_PEERS if not only or name in only]
+    if chosen:
+        workers = take_turns(chosen, book_rows(updates), python, repetitions)
+        click.echo(f"\n{updates:,} order book updates, a decision at each\n")
+        click.echo(report(workers, "updates"))
+        wrong = disagreements(workers, workers[0].answers[-1]["orders"])
+        if wrong:
+            raise click.ClickException("not the same trades:\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":

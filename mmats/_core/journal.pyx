@@ -141,14 +141,16 @@ cdef class RingJournal(JournalPort):
         """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""
         from mmats._core.frames import RECORD_DTYPE
 
-        cdef int64_t k
         cdef int64_t count = self.record_count - self.taken_count
+        cdef int64_t first = self.taken_count % self.capacity
+        cdef int64_t to_end = min(count, self.capacity - first)
+        cdef int64_t size = sizeof(record_t)
         out = np.empty(count, dtype=RECORD_DTYPE)
         cdef char[::1] view
         if count:
             view = out.view("i1")
-            for k in range(count):
-                memcpy(&view[k * <int64_t>sizeof(record_t)],
-                       &self.records[(self.taken_count + k) % self.capacity], sizeof(record_t))
+            memcpy(&view[0], &self.records[first], to_end * size)
+            if count > to_end:
+                memcpy(&view[to_end * size], self.records, (count - to_end) * size)
         self.taken_count = self.record_count
         return out

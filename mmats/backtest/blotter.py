@@ -166,8 +166,8 @@ def reason_name(result: RunResult, code: int) -> str:
 def orders_frame(result: RunResult, outcomes: Outcomes) -> pd.DataFrame:
     """Return every order that left, in order of submission, with how it ended.
 
-    Quantity and prices are as last agreed with the venue, in decimals; `avg_fill_price` is NaN and `reason` empty
-    where there is none; `commission` and `realized_pnl` are in account currency.
+    Quantity and prices are as last agreed with the venue, in decimals; `avg_fill_price` is NaN and
+    `reason` empty where there is none; `commission` and `realized_pnl` are in account currency.
     """
     rows = {name: result.records[name][outcomes.record] for name in ORDER_FIELDS}
     terms = result.records[outcomes.terms]
