@@ -124,7 +124,7 @@ class Catalog:
             kind = DataKind(kind_name)
             interval_ns = 0 if interval == "-" else parse_interval(interval)
             for start, end, path in _files(folder):
-                footer = pq.ParquetFile(path)
+                footer = _open(path)
                 metadata = _metadata(footer.schema_arrow, path)
                 found.append(
                     CatalogRange(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.feeds.catalog import Catalog, range_bounds
-from adapters.feeds.synthetic import synthetic_tables
+from adapters.feeds.synthetic import known_specs, synthetic_tables
 from adapters.feeds.ticks import to_events
 from mmats.model.errors import DataError
 from mmats.model.instrument import Instrument
@@ -34,24 +34,30 @@ class CatalogFeed:
         interval_ns = interval_ns if kind is DataKind.BAR else 0
         return self._catalog.chunks(instrument, kind, interval_ns, start_ns, end_ns)
 
-    def describe(self) -> dict[str, Any]:
-        """Folder and the files of the symbol's kind with the hashes of their sources."""
-        return {
-            "source": "catalog",
-            "files": [
-                {
-                    "symbol": found.symbol,
-                    "kind": found.kind.value,
-                    "interval_ns": found.interval_ns,
-                    "start_ns": found.start_ns,
-                    "end_ns": found.end_ns,
-                    "rows": found.rows,
-                    **found.metadata,
-                }
-                for found in self._catalog.ranges()
-                if found.kind.value == self._options.kind
-            ],
-        }
+    def describe(
+        self, instrument: Instrument, start_ns: int | None, end_ns: int | None
+    ) -> dict[str, Any]:
+        """The stored files that the range takes rows from, with the hashes of their sources."""
+        kind = DataKind(self._options.kind)
+        interval_ns = self._options.interval_ns if kind is DataKind.BAR else 0
+        first, last = range_bounds(kind, start_ns, end_ns)
+        files = [
+            {
+                "symbol": found.symbol,
+                "kind": found.kind.value,
+                "interval_ns": found.interval_ns,
+                "start_ns": found.start_ns,
+                "end_ns": found.end_ns,
+                "rows": found.rows,
+                **found.metadata,
+            }
+            for found in self._catalog.ranges(instrument.id)
+            if (found.kind, found.interval_ns) == (kind, interval_ns)
+            and found.start_ns <= last
+            and found.end_ns >= first
+        ]
+        synthetic = any(file["source"] == "synthetic" for file in files)
+        return {"source": "catalog", "synthetic": synthetic, "files": files}
 
 
 class SyntheticFeed:
@@ -78,11 +84,15 @@ class SyntheticFeed:
             part = {name: values[start:stop] for name, values in table.columns.items()}
             yield to_events(replace(table, columns=part), instrument)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(
+        self, instrument: Instrument, start_ns: int | None, end_ns: int | None
+    ) -> dict[str, Any]:
         """Source and seed, so that a report says what it is made of."""
         options = self._options
+        known_specs([instrument.id])
         return {
             "source": "synthetic",
+            "synthetic": True,
             "seed": options.seed,
             "days": options.days,
             "start_ns": options.start_ns,

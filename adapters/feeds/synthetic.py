@@ -59,12 +59,19 @@ def synthetic_tables(
     seed: int, days: int, start_ns: int, symbols: Sequence[str] = ()
 ) -> tuple[ImportedTable, ...]:
     """Bars of `days` days from `start_ns` for the known symbols, ready for a catalog."""
+    return tuple(_table(spec, start_ns, days, seed) for spec in known_specs(symbols))
+
+
+def known_specs(symbols: Sequence[str]) -> list[SyntheticSpec]:
+    """The specifications of some symbols, all if none is given; DataError for an unknown one."""
     unknown = set(symbols) - {spec.symbol for spec in SPECS}
     if unknown:
         known = ", ".join(spec.symbol for spec in SPECS)
-        raise DataError(f"no synthetic {', '.join(sorted(unknown))}", hint=f"known: {known}")
-    chosen = [spec for spec in SPECS if not symbols or spec.symbol in symbols]
-    return tuple(_table(spec, start_ns, days, seed) for spec in chosen)
+        raise DataError(
+            f"there is no synthetic {', '.join(sorted(unknown))}",
+            hint=f"known: {known}",
+        )
+    return [spec for spec in SPECS if not symbols or spec.symbol in symbols]
 
 
 def synthetic_bars(spec: SyntheticSpec, start_ns: int, minutes: int, seed: int) -> NDArray[np.void]:

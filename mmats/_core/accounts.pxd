@@ -3,7 +3,10 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from mmats._core.types cimport instrument_t, lots_t, money_t, price_ticks_t, ticklots_t, ts_ns_t
+from mmats._core.types cimport (
+    SETTLE_MARGIN, instrument_t, lots_t, mmats_mul, mmats_muldiv_floor, mmats_sub, money_t,
+    price_ticks_t, ticklots_t, ts_ns_t,
+)
 
 cpdef enum Account:
     ACCOUNT_CAPITAL = 0     # where the owner's deposits come from
@@ -73,10 +76,22 @@ cdef struct leg_t:
 cdef inline void touch(uint64_t* stale, int currency) noexcept nogil:
     stale[currency >> 6] |= (<uint64_t>1) << (currency & 63)
 
+cdef inline int holding_value(const instrument_t* terms, const holding_t* holding, price_ticks_t mark,
+                        money_t* out) noexcept nogil:
+    """Value in quote currency, rounded down: spot the lots, margin their open result."""
+    cdef ticklots_t ticklots = 0
+    if holding.lots != 0 and mark == 0:
+        out[0] = 0  # unknown until the first mark
+        return LEDGER_OK
+    if mmats_mul(holding.lots, mark, &ticklots):
+        return LEDGER_OVERFLOW
+    if terms.settlement == SETTLE_MARGIN and mmats_sub(ticklots, holding.cost_ticklots, &ticklots):
+        return LEDGER_OVERFLOW
+    if terms.money_den == 1:
+        return mmats_mul(ticklots, terms.money_num, out)
+    return mmats_muldiv_floor(ticklots, terms.money_num, terms.money_den, out, NULL)
+
 cdef int raise_unless_ok(int code, str what) except -1
-# Value in quote currency, rounded down: spot the lots, margin their open result.
-cdef int holding_value(const instrument_t* terms, const holding_t* holding, price_ticks_t mark,
-                       money_t* out) noexcept nogil
 
 cdef class Accounts:
     cdef readonly int currency_count, instrument_count, strategy_count, account_currency

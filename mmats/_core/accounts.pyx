@@ -72,22 +72,6 @@ cdef int raise_unless_ok(int code, str what) except -1:
     return 0
 
 
-cdef int holding_value(const instrument_t* terms, const holding_t* holding, price_ticks_t mark,
-                        money_t* out) noexcept nogil:
-    """Value in quote currency, rounded down: spot the lots, margin their open result."""
-    cdef ticklots_t ticklots = 0
-    if holding.lots != 0 and mark == 0:
-        out[0] = 0  # unknown until the first mark
-        return LEDGER_OK
-    if mmats_mul(holding.lots, mark, &ticklots):
-        return LEDGER_OVERFLOW
-    if terms.settlement == SETTLE_MARGIN and mmats_sub(ticklots, holding.cost_ticklots, &ticklots):
-        return LEDGER_OVERFLOW
-    if terms.money_den == 1:
-        return mmats_mul(ticklots, terms.money_num, out)
-    return mmats_muldiv_floor(ticklots, terms.money_num, terms.money_den, out, NULL)
-
-
 # Free functions, because a method of a class with subclasses is called through a pointer.
 
 cdef inline int _convert(Accounts self, money_t amount, int currency, int round_up,

@@ -148,9 +148,18 @@ cdef class MarketData:
                 f"l={self.low} c={self.close} v={self.volume})")
 
 
+cdef object _number(object value):
+    """A size or price as a float; numpy and Decimal numbers are welcome, text is not."""
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        raise SignalError(f"{value!r} is no number; sizes and prices are numbers")
+    return float(value)
+
+
 cdef inline int _to_grid(object value, double num, double den, int direction, int64_t* out) except -1:
     """Write `value` in grid steps; direction -1 rounds down, 1 up. Returns a SignalProblem."""
     cdef double steps, nearest
+    if not isinstance(value, (float, int)):
+        value = _number(value)
     steps = <double>value * den / num
     if not isfinite(steps) or steps <= 0.0:
         return SIGNAL_PRICE

@@ -34,7 +34,7 @@ RECORD_DTYPE = np.dtype([
     ("limit", "<i8"), ("realized", "<i8"), ("fee", "<i8"), ("spread_cost", "<i8"),
     ("slippage_cost", "<i8"), ("strategy", "<i4"), ("instrument", "<i4"), ("reason", "<i2"),
     ("kind", "i1"), ("side", "i1"), ("order_type", "i1"), ("tif", "i1"), ("flags", "i1"),
-    ("role", "i1"), ("liquidity", "i1"), ("state", "i1"), ("pad", "<i2", (3,)),
+    ("role", "i1"), ("liquidity", "i1"), ("state", "i1"), ("pad_short", "<i2"), ("pad_long", "<i4"),
     ("confidence_ppm", "<i8"),
 ], align=True)
 if RECORD_DTYPE.itemsize != sizeof(record_t):

@@ -50,7 +50,8 @@ cdef struct record_t:
     int8_t role
     int8_t liquidity
     int8_t state
-    int16_t[3] pad            # named, so that copies field by field are copies of all bytes
+    int16_t pad_short         # no hidden padding: every byte is part of the hash
+    int32_t pad_long
     int64_t confidence_ppm    # signal
 
 # Fill in everything that an order says; the rest of the record is 0.

@@ -80,7 +80,6 @@ cdef class Pipeline:
     # Take every report that has reached us by `now_ns` and tell strategies what became of orders.
     cdef int drain(self, ts_ns_t now_ns) except -1
     cdef int finish(self) except -1
-    # -- private --
     cdef int _mark(self, int instrument, price_ticks_t price) except -1
     cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1
     cdef int _on_tick(self, int instrument, const event_t* event) except -1
@@ -99,8 +98,6 @@ cdef class Pipeline:
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1
     cdef int _sample(self) except -1
     cdef int _sample_cells(self) except -1
-    # -- private --
     cdef bint _is_last(self, const outcome_t* outcome) noexcept nogil
     cdef int _answered(self, StrategySlot slot, PyObject* answer) except -1
-    # -- private --
     cdef int _update_indicators(self, Series series, const event_t* bar) except -1

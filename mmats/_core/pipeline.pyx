@@ -20,6 +20,7 @@ cdef extern from "Python.h":
 
 import traceback
 
+from mmats._core.accounts cimport cell_t
 from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
 from mmats._core.contract cimport (
@@ -532,16 +533,17 @@ cdef class Pipeline:
 
     cdef int _sample_cells(self) except -1:
         cdef int64_t* row = self.cell_samples.add()
-        cdef int s, k
+        cdef int s, k, column
         cdef money_t open_result
+        cdef const cell_t* cell
         row[0] = self.now_ns
         for s in range(self.ledger.strategy_count):
             for k in range(self.ledger.instrument_count):
                 if self.ledger.unrealized(s, k, &open_result) != 0:
                     open_result = 0
-                row[1 + s * self.ledger.instrument_count + k] = (
-                    self.ledger.cells[s * self.ledger.instrument_count + k].realized
-                    - self.ledger.cells[s * self.ledger.instrument_count + k].fees + open_result)
+                column = s * self.ledger.instrument_count + k
+                cell = &self.ledger.cells[column]
+                row[1 + column] = cell.realized - cell.fees + cell.carry + open_result
         return 0
 
     cdef int finish(self) except -1:

@@ -70,6 +70,8 @@ class Outcomes:
 
     record: Int64Array
     """Index of its SUBMITTED record."""
+    terms: Int64Array
+    """Index of the record with its quantity and prices: the last UPDATED, else SUBMITTED."""
     state: Int64Array
     reason: Int64Array
     updated_ns: Int64Array
@@ -95,6 +97,11 @@ def order_outcomes(result: RunResult) -> Outcomes:
     # Of equal indices the last assignment stays, so records in order leave the last one.
     last[at] = telling
 
+    updates = np.flatnonzero(records["kind"] == RecordKind.RECORD_UPDATED)
+    known, at = _find(ids, records["order_id"][updates])
+    terms = index.copy()
+    terms[at] = updates[known]
+
     known, at = _find(ids, fills["order_id"])
     lots = fills["lots"]
     parts = (lots, lots * fills["price_ticks"], fills["fee"], fills["realized"])
@@ -102,7 +109,7 @@ def order_outcomes(result: RunResult) -> Outcomes:
     for total, part in zip(totals, parts, strict=True):
         np.add.at(total, at, part[known])
 
-    columns = (index, records["state"][last], records["reason"][last])
+    columns = (index, terms, records["state"][last], records["reason"][last])
     by_submission = np.argsort(index)
     return Outcomes(
         *(column[by_submission] for column in (*columns, records["ts_ns"][last], *totals))
@@ -159,12 +166,12 @@ def reason_name(result: RunResult, code: int) -> str:
 def orders_frame(result: RunResult, outcomes: Outcomes) -> pd.DataFrame:
     """Return every order that left, in order of submission, with how it ended.
 
-    Quantity and prices are as submitted, in decimals; `avg_fill_price` is NaN and `reason` empty
-    where there is none; `commission` and `realized_pnl` are in account currency.
+    Quantity and prices are as last agreed with the venue, in decimals; `avg_fill_price` is NaN and
+    `reason` empty where there is none; `commission` and `realized_pnl` are in account currency.
     """
     rows = {name: result.records[name][outcomes.record] for name in ORDER_FIELDS}
-    tick_size, lot_size = result.increments
-    ticks, which = tick_size[rows["instrument"]], rows["instrument"]
+    terms = result.records[outcomes.terms]
+    which = rows["instrument"]
     average = np.full(len(which), np.nan)
     np.divide(outcomes.ticklots, outcomes.lots, out=average, where=outcomes.lots > 0)
     return pd.DataFrame(
@@ -180,11 +187,11 @@ def orders_frame(result: RunResult, outcomes: Outcomes) -> pd.DataFrame:
             "time_in_force": look_up(TIFS, rows["tif"]),
             "post_only": (rows["flags"] & OrderFlag.FLAG_POST_ONLY) != 0,
             "reduce_only": (rows["flags"] & OrderFlag.FLAG_REDUCE_ONLY) != 0,
-            "quantity": rows["lots"] * lot_size[which],
-            "filled_quantity": outcomes.lots * lot_size[which],
-            "limit_price": _price(rows["price_ticks"]) * ticks,
-            "trigger_price": _price(rows["trigger_ticks"]) * ticks,
-            "avg_fill_price": average * ticks,
+            "quantity": result.quantities(which, terms["lots"]),
+            "filled_quantity": result.quantities(which, outcomes.lots),
+            "limit_price": result.prices(which, _price(terms["price_ticks"])),
+            "trigger_price": result.prices(which, _price(terms["trigger_ticks"])),
+            "avg_fill_price": result.prices(which, average),
             "state": look_up(STATES, outcomes.state),
             "reason": look_up(VENUE_REASONS | {0: ""}, outcomes.reason),
             "commission": outcomes.commission / MONEY_SCALE,
@@ -196,7 +203,6 @@ def orders_frame(result: RunResult, outcomes: Outcomes) -> pd.DataFrame:
 def fills_frame(result: RunResult) -> pd.DataFrame:
     """Return every execution in order; money in account currency, position as a decimal."""
     rows = result.fills
-    tick_size, lot_size = result.increments
     which = rows["instrument"]
     return pd.DataFrame(
         {
@@ -209,9 +215,9 @@ def fills_frame(result: RunResult) -> pd.DataFrame:
             "side": look_up(SIDES, rows["side"]),
             "role": look_up(ROLES, rows["role"]),
             "liquidity": look_up(LIQUIDITIES, rows["liquidity"]),
-            "quantity": rows["lots"] * lot_size[which],
-            "price": rows["price_ticks"] * tick_size[which],
-            "position": rows["observed"] * lot_size[which],
+            "quantity": result.quantities(which, rows["lots"]),
+            "price": result.prices(which, rows["price_ticks"]),
+            "position": result.quantities(which, rows["observed"]),
             "realized_pnl": rows["realized"] / MONEY_SCALE,
             "commission": rows["fee"] / MONEY_SCALE,
             "spread_cost": rows["spread_cost"] / MONEY_SCALE,
@@ -223,7 +229,6 @@ def fills_frame(result: RunResult) -> pd.DataFrame:
 def denials_frame(result: RunResult) -> pd.DataFrame:
     """Return every denial with its reason; `observed` and `limit` are in the check's own units."""
     rows = result.records[result.records["kind"] == RecordKind.RECORD_DENIED]
-    _, lot_size = result.increments
     reasons = {int(code): reason_name(result, int(code)) for code in np.unique(rows["reason"])}
     return pd.DataFrame(
         {
@@ -231,7 +236,7 @@ def denials_frame(result: RunResult) -> pd.DataFrame:
             "signal_id": rows["signal_id"],
             **who(result, rows),
             "side": look_up(SIDES, rows["side"]),
-            "quantity": rows["lots"] * lot_size[rows["instrument"]],
+            "quantity": result.quantities(rows["instrument"], rows["lots"]),
             "reason": look_up(reasons, rows["reason"]),
             "observed": rows["observed"],
             "limit": rows["limit"],

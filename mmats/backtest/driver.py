@@ -16,6 +16,7 @@ from mmats._core import (
     Ledger,
     OutOfOrder,
     PathRule,
+    PipelineFault,
     Reason,
     Replay,
     SimulatedVenue,
@@ -24,12 +25,12 @@ from mmats._core import (
 )
 from mmats.backtest.report import Report
 from mmats.backtest.result import RunResult
-from mmats.backtest.sources import open_feed
+from mmats.backtest.sources import describe_feeds, open_feed
 from mmats.config import Config, load_config
 from mmats.config.schema import Costs
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
 from mmats.engine.loader import create_strategy
-from mmats.model.errors import ConfigError, DataError, StrategyError
+from mmats.model.errors import ConfigError, DataError, MmatsError, StrategyError
 from mmats.model.instrument import MONEY_SCALE, Instrument, PriceBasis
 from mmats.ports.strategy import IStrategy
 
@@ -92,11 +93,16 @@ def run(
     if not chosen:
         raise ConfigError("no strategy is enabled", "strategies", "set enabled = true for one")
 
+    described = describe_feeds(config, data or {})
+
     def make_venue(catalogue: Catalogue, ledger: Ledger, strategy_count: int) -> SimulatedVenue:
         return simulated_venue(config, catalogue, ledger, strategy_count)
 
     assembly = assemble(config, chosen, make_venue)
-    return _replay(config, assembly, data or {}, [table.name for table, _ in chosen], progress)
+    synthetic = [facts["instrument"] for facts in described if facts["synthetic"]]
+    return _replay(
+        config, assembly, data or {}, [table.name for table, _ in chosen], synthetic, progress
+    )
 
 
 def simulated_venue(
@@ -155,6 +161,7 @@ def _replay(
     assembly: Assembly,
     data: Mapping[str, Any],
     names: list[str],
+    synthetic: list[str],
     progress: Progress | None,
 ) -> Report:
     catalogue = assembly.catalogue
@@ -175,8 +182,13 @@ def _replay(
         raise StrategyError(str(error)) from error
     except OutOfOrder as error:
         raise DataError(str(error)) from error
+    except PipelineFault as error:
+        raise MmatsError(
+            f"the run was stopped, its books can't be trusted any more: {error}",
+            hint="look for absurd prices or sizes in the data: mmats data show",
+        ) from error
     wall_s = time.perf_counter() - started
-    return Report(_result(config, assembly, replay, names, wall_s))
+    return Report(_result(config, assembly, replay, names, synthetic, wall_s))
 
 
 def _result(
@@ -184,6 +196,7 @@ def _result(
     assembly: Assembly,
     replay: Replay,
     names: list[str],
+    synthetic: list[str],
     wall_s: float,
 ) -> RunResult:
     catalogue, pipeline, gate = assembly.catalogue, assembly.pipeline, assembly.gate
@@ -218,6 +231,7 @@ def _result(
             "data_hash": f"{replay.data_hash:016x}",
             "version": __version__,
             "seed": config.backtest.seed,
+            "synthetic": synthetic,
             "start": _iso(replay.first_ns),
             "end": _iso(replay.last_ns),
             "events": replay.event_count,
@@ -239,7 +253,7 @@ def _result(
             for index, (times, prices) in enumerate(marks)
         },
         rates=_rates(config, catalogue, marks),
-        notes=_notes(config),
+        notes=_notes(config, synthetic),
     )
 
 
@@ -311,10 +325,13 @@ def _rates(config: Config, catalogue: Catalogue, marks: Sequence[Prices]) -> dic
     return rates
 
 
-def _notes(config: Config) -> list[str]:
+def _notes(config: Config, synthetic: list[str]) -> list[str]:
     notes = []
-    if any(feed.source == "synthetic" for feed in config.feeds):
-        notes.append("synthetic market data: generated from a seed, it proves nothing")
+    if synthetic:
+        notes.append(
+            f"SYNTHETIC market data of {', '.join(synthetic)}: generated from a seed, not "
+            "recorded; the result says nothing about any real market"
+        )
     used = {instrument.quote for instrument in config.resolved_instruments}
     notes += [
         f"{pegged} is counted as {anchor} one to one"

@@ -18,6 +18,7 @@ from mmats.backtest.labels import (
     COSTS,
     GROUPS,
     TONED,
+    UNALLOCATED,
     UNDEFINED,
     Format,
     Number,
@@ -152,8 +153,10 @@ def _tone(value: Number, written: Format) -> str:
 def _header(report: "Report", period: str) -> str:
     result = report.result
     what = f"{', '.join(result.strategies)} on {', '.join(result.symbols)}"
+    made_up = '<span class="mode made-up">SYNTHETIC DATA</span>' if result.is_synthetic else ""
     return (
         '<header><h1>Backtest report</h1><span class="mode">BACKTEST</span>'
+        f"{made_up}"
         f'<span class="muted">{_esc(period)}, {_esc(what)}</span></header>'
         "<noscript><p>Charts need JavaScript; every table is here without it.</p></noscript>"
     )
@@ -295,9 +298,8 @@ def _breakdown(report: "Report") -> str:
         tables.append(_table(head, rows, "even"))
     note = (
         '<p class="muted">Returns and drawdowns are relative to the initial capital of the '
-        "account. Part of the net result that belongs to no strategy: "
-        f"{_esc(signed_amount(report.unallocated).strip())} "
-        f"{_esc(report.result.account_currency)}.</p>"
+        f"account. {UNALLOCATED}: {_esc(signed_amount(report.unallocated).strip())} "
+        f"{_esc(report.result.account_currency)}; with it, the parts add up to the net profit.</p>"
     )
     return _section("Per strategy, market and symbol", "".join(tables) + note)
 
@@ -383,7 +385,12 @@ def _errors(report: "Report") -> str:
 def _run_facts(report: "Report") -> str:
     facts = report.to_dict()["run"] | {"state_hash": report.result.state_hash}
     rows: list[tuple[Cell, ...]] = [
-        (key.replace("_", " ").capitalize(), ("" if value is None else str(value), "wrap"))
-        for key, value in facts.items()
+        (key.replace("_", " ").capitalize(), (_fact(value), "wrap")) for key, value in facts.items()
     ]
     return _table((), rows)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "" if value is None else str(value)

@@ -75,6 +75,11 @@ def moment(ts_ns: int) -> str:
     return datetime.fromtimestamp(ts_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def plural(times: int, noun: str) -> str:
+    """`1 trade`, `2 trades`."""
+    return f"{times:,} {noun}{'' if times == 1 else 's'}"
+
+
 def printable(text: object) -> str:
     """Text from elsewhere without control characters, which could rewrite a terminal."""
     return "".join(
@@ -131,6 +136,9 @@ GROUPS: dict[str, tuple[tuple[str, str, Format, str], ...]] = {
 }
 """Title -> (key, label, format, meaning) of each metric, in the order people read them."""
 
+UNALLOCATED = "Currency gains and conversions, no strategy"
+"""Name of the part of the net result that no strategy earned."""
+
 ANNUALISED = frozenset(("cagr", "volatility", "sharpe", "sortino", "calmar"))
 """Metrics that a small sample makes worthless."""
 
@@ -152,8 +160,8 @@ BREAKDOWN = (
     ("total_return", "Return", plus_percent),
     ("max_drawdown", "Max DD", percent),
     ("trades", "Trades", count),
-    ("win_rate", "Win rate", percent),
+    ("win_rate", "Won", percent),
     ("profit_factor", "Factor", number),
-    ("avg_trade", "Avg trade", plus_amount),
+    ("avg_trade", "Average", plus_amount),
 )
 """Columns of the tables per strategy, market and symbol: nothing annualised."""

@@ -41,6 +41,7 @@ p { margin: 0 0 8px; }
   background: var(--series-8); color: var(--card); border-radius: 4px; padding: 1px 8px;
   font-size: 12px; font-weight: 600; letter-spacing: 0.06em;
 }
+.made-up { background: var(--warn-soft); color: var(--warn); }
 section, .tile {
   background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 16px 18px;
 }

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmats.backtest import blotter
+from mmats.backtest.labels import plural
 from mmats.backtest.metrics import (
     SAMPLE_MIN,
     Metrics,
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 SCHEMA = "mmats.report/1"
 
 RUN_KEYS = (
-    "config_hash", "data_hash", "version", "seed", "start", "end", "events", "wall_s",
-    "events_per_s",
+    "config_hash", "data_hash", "version", "seed", "synthetic", "start", "end", "events",
+    "wall_s", "events_per_s",
 )  # fmt: skip
 
 HEADLINE = (
@@ -292,12 +293,11 @@ class Report:
 
 def _warnings(report: Report) -> list[str]:
     found, result, counts = report.metrics, report.result, report.order_counts
-    trades, days, needed = found["trades"] or 0, found["days"] or 0.0, found["trades_needed"]
+    trades, days, needed = int(found["trades"] or 0), found["days"] or 0.0, found["trades_needed"]
     said = []
     if found["small_sample"]:
         said.append(
-            f"Small sample: {trades} closed trades over {days:.1f} days (at least "
-            f"{SAMPLE_MIN} of each are needed). Annualised figures (CAGR, volatility, "
+            f"Small sample: {_sample_size(trades, days)}. Annualised figures (CAGR, volatility, "
             "Sharpe, Sortino, Calmar) are not evidence."
         )
     if needed and needed > trades:
@@ -317,13 +317,22 @@ def _warnings(report: Report) -> list[str]:
         )
     if found["open_trades"]:
         said.append(
-            f"{found['open_trades']} trades were open at the end; their result counts in the net "
-            "profit, not in the trade statistics."
+            f"{plural(int(found['open_trades']), 'trade')} still open at the end: counted in the "
+            "net profit, not in the trade statistics."
         )
     for error in result.strategy_errors:
         cause = str(error.get("traceback", "")).strip().rpartition("\n")[2]
         said.append(f"Strategy {error.get('strategy')} raised an error: {cause}")
     return said
+
+
+def _sample_size(trades: int, days: float) -> str:
+    """Trades and days of a sample, each with what is needed where it falls short."""
+    # Rounded down: 29.999 days are fewer than 30, and must not read as 30.0.
+    days_text = f"{math.floor(days * 10) / 10:.1f} days"
+    parts = ((plural(trades, "closed trade"), trades), (days_text, days))
+    needed = f" ({SAMPLE_MIN} needed)"
+    return " over ".join(text + (needed if found < SAMPLE_MIN else "") for text, found in parts)
 
 
 def _plain(value: Any) -> Any:

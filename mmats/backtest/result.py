@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -59,7 +60,8 @@ class RunResult:
     """Denial code -> name, such as NOTIONAL_MIN."""
     state_hash: str
     run: Mapping[str, Any]
-    """config_hash, data_hash, version, seed, start, end (ISO), events, wall_s, events_per_s."""
+    """config_hash, data_hash, version, seed, synthetic (ids of the instruments whose data are made
+    up), start, end (ISO), events, wall_s, events_per_s."""
     conversion_units: int = 0
     """Cost of currency conversions, positive = paid."""
     dust_units: int = 0
@@ -95,6 +97,11 @@ class RunResult:
             raise ValueError("initial_units must be positive: returns are relative to it")
 
     @property
+    def is_synthetic(self) -> bool:
+        """Whether any of the market data is made up."""
+        return bool(self.run.get("synthetic"))
+
+    @property
     def start_ns(self) -> int:
         """Start of the run in ns UTC; 0 for a run without a sample."""
         return int(self.equity_ts_ns[0]) if len(self.equity_ts_ns) else 0
@@ -113,12 +120,13 @@ class RunResult:
             for instrument in self.instruments
         ]
 
-    @property
-    def increments(self) -> tuple[FloatArray, FloatArray]:
-        """Tick size and lot size of each instrument, as floats for display."""
-        ticks = np.array([float(instrument.tick_size) for instrument in self.instruments])
-        lots = np.array([float(instrument.lot_size) for instrument in self.instruments])
-        return ticks, lots
+    def prices(self, which: Int64Array, ticks: Int64Array | FloatArray) -> FloatArray:
+        """Prices in decimals of `ticks` of the instruments `which`, correctly rounded."""
+        return _decimals([instrument.tick_size for instrument in self.instruments], which, ticks)
+
+    def quantities(self, which: Int64Array, lots: Int64Array) -> FloatArray:
+        """Quantities in decimals of `lots` of the instruments `which`, correctly rounded."""
+        return _decimals([instrument.lot_size for instrument in self.instruments], which, lots)
 
     @cached_property
     def fills(self) -> RecordArray:
@@ -141,3 +149,12 @@ class RunResult:
             return np.full(len(ts_ns), np.nan)
         at = np.searchsorted(times, ts_ns, side="right") - 1
         return np.asarray(values[np.maximum(at, 0)], dtype=np.float64)
+
+
+def _decimals(
+    steps: Sequence[Decimal], which: Int64Array, counts: Int64Array | FloatArray
+) -> FloatArray:
+    """`counts` times the step of each; a division by a whole number, so that 1 tick is 0.01."""
+    ratios = np.array([step.as_integer_ratio() for step in steps], dtype=np.float64)
+    out: FloatArray = counts * ratios[which, 0] / ratios[which, 1]
+    return out

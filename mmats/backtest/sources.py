@@ -12,7 +12,7 @@ from mmats.config.schema import FeedTable
 from mmats.model.errors import ConfigError, DataError
 from mmats.model.instrument import Instrument
 from mmats.plugins import plugin
-from mmats.ports.feed import FeedOptions
+from mmats.ports.feed import FeedOptions, IDataFeed
 
 
 def open_feed(
@@ -20,12 +20,48 @@ def open_feed(
 ) -> Iterator[NDArray[np.void]]:
     """Return an iterator of event arrays of one feed, in time order, within the run's range."""
     instrument = config.resolved_instruments[index]
-    given = data.get(instrument.id, data.get(instrument.symbol))
-    start = config.backtest.start.ns if config.backtest.start else None
-    end = config.backtest.end.ns if config.backtest.end else None
+    given = _given(data, instrument)
+    start, end = _range(config)
     if given is not None:
         chunks = bar_chunks(given, instrument, index, feed.interval.ns, feed.stamp)
         return _within(chunks, start, end, instrument)
+    return _numbered(_source(config, feed).events(instrument, start, end), index, instrument)
+
+
+def describe_feeds(config: Config, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Say what each feed of a run is, in their order, before anything is read from it.
+
+    Returns
+    -------
+    What `IDataFeed.describe` returns, each with the `instrument` it is for.
+
+    Raises
+    ------
+    ConfigError, DataError
+        A feed can't serve its instrument.
+    """
+    start, end = _range(config)
+    found = []
+    for feed in config.feeds:
+        instrument = config.instrument(feed.symbol)
+        if _given(data, instrument) is not None:
+            facts: dict[str, Any] = {"source": "memory", "synthetic": False}
+        else:
+            facts = _source(config, feed).describe(instrument, start, end)
+        found.append({"instrument": instrument.id, **facts})
+    return found
+
+
+def _given(data: Mapping[str, Any], instrument: Instrument) -> Any:
+    return data.get(instrument.id, data.get(instrument.symbol))
+
+
+def _range(config: Config) -> tuple[int | None, int | None]:
+    replay = config.backtest
+    return replay.start.ns if replay.start else None, replay.end.ns if replay.end else None
+
+
+def _source(config: Config, feed: FeedTable) -> IDataFeed:
     if feed.source == "memory":
         raise ConfigError(
             f"no data was given for {feed.symbol}",
@@ -40,8 +76,8 @@ def open_feed(
         days=feed.days,
         start_ns=feed.start.ns,
     )
-    source = plugin("mmats.feeds", feed.source)(options)
-    return _numbered(source.events(instrument, start, end), index, instrument)
+    source: IDataFeed = plugin("mmats.feeds", feed.source)(options)
+    return source
 
 
 def _numbered(

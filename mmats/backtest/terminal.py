@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich import box
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +19,7 @@ from mmats.backtest.labels import (
     COSTS,
     GROUPS,
     TONED,
+    UNALLOCATED,
     Format,
     Number,
     amount,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 60
 NAME_WIDTH = 26
+MEASURE_WIDTH = 500  # columns: more than any table of a report needs
 ROWS_MAX = 8
 TRACEBACK_LINES = 4
 ERRORS_MAX = 2
@@ -57,9 +61,9 @@ def render(report: "Report") -> RenderableType:
         *_headline(report),
         Text(),
         _side_by_side(_metric_tables(report)),
-        Text(),
         _side_by_side(_account_tables(report)),
-        _breakdown(report),
+        _Breakdown(report),
+        *_unallocated(report),
         *_remarks(report),
         *_errors(report),
         _run_facts(report),
@@ -85,6 +89,9 @@ def _headline(report: "Report") -> list[RenderableType]:
     result, found = report.result, report.metrics
     currency = printable(result.account_currency)
     period = f"{moment(result.start_ns)} to {moment(result.end_ns)} UTC"
+    title: list[str | tuple[str, str]] = [f"BACKTEST  {period}"]
+    if result.is_synthetic:
+        title.append(("  SYNTHETIC DATA", "yellow"))
     net = Text("  ")
     net.append(
         f"{signed_amount(found['net_profit'])} {currency}", _tone(found["net_profit"], bold=True)
@@ -96,14 +103,14 @@ def _headline(report: "Report") -> list[RenderableType]:
     )
     line = sparkline(result.equity_units.astype(np.float64), SPARKLINE_WIDTH)
     return [
-        Rule(Text(f"BACKTEST  {period}", "bold"), style="dim"),
+        Rule(Text.assemble(*title, style="bold"), style="dim"),
         net,
         Text(f"  Equity {line}", "cyan"),
     ]
 
 
 def _side_by_side(tables: Iterable[Table]) -> Columns:
-    return Columns(tables, padding=(0, 2))
+    return Columns([Padding(table, (0, 0, 1, 0)) for table in tables], padding=(0, 2))
 
 
 def _table(title: str) -> Table:
@@ -150,9 +157,24 @@ def _account_tables(report: "Report") -> list[Table]:
     return [costs, stress, orders] + ([denials] if report.denial_counts else [])
 
 
-def _breakdown(report: "Report") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 2), header_style="bold", pad_edge=False)
-    table.add_column("", no_wrap=True)
+class _Breakdown:
+    """The table of the parts; on a narrow terminal it is set closer, and names are shortened."""
+
+    def __init__(self, report: "Report") -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = _breakdown(self.report, gap=2)
+        needed = Measurement.get(console, options.update(max_width=MEASURE_WIDTH), wide).maximum
+        yield wide if needed <= options.max_width else _breakdown(self.report, gap=1)
+
+
+def _breakdown(report: "Report", gap: int) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 0, 0, gap), header_style="bold", pad_edge=False,
+        show_edge=False,
+    )  # fmt: skip
+    table.add_column("")  # the only column that may shrink: figures are never cut
     for _, label, _ in BREAKDOWN:
         table.add_column(label, justify="right", no_wrap=True)
     for title, group in (
@@ -163,12 +185,19 @@ def _breakdown(report: "Report") -> Table:
         table.add_row(Text(title, "bold"))
         for name, found in _largest(group):
             table.add_row(
-                Text(f"  {printable(name)}"[:NAME_WIDTH]),
+                Text(f" {printable(name)}"[:NAME_WIDTH], no_wrap=True, overflow="ellipsis"),
                 *(_cell(found[key], written) for key, _, written in BREAKDOWN),
             )
         if len(group) > ROWS_MAX:
-            table.add_row(Text(f"  and {len(group) - ROWS_MAX} that moved less", "dim"))
+            table.add_row(Text(f" and {len(group) - ROWS_MAX} that moved less", "dim"))
     return table
+
+
+def _unallocated(report: "Report") -> list[RenderableType]:
+    """The rest that makes the parts add up to the net profit; nothing where there is none."""
+    value = report.unallocated
+    line = Text(f"{UNALLOCATED}: ").append(signed_amount(value), _tone(value))
+    return [Text(), line, Text()] if value else [Text()]
 
 
 def _largest(group: Mapping[str, dict[str, Number]]) -> list[tuple[str, dict[str, Number]]]:
@@ -217,8 +246,8 @@ def _run_facts(report: "Report") -> RenderableType:
     if report.metrics["days"]:
         facts.append(duration(report.metrics["days"] * 86_400))
     hashes = [key for key in ("config_hash", "data_hash") if run.get(key)]
-    facts.extend(f"{key.removesuffix('_hash')} {str(run[key])[:8]}" for key in hashes)
-    facts.append(f"state {report.result.state_hash[:16]}")
+    facts.extend(f"{key.removesuffix('_hash')}:{str(run[key])[:8]}" for key in hashes)
+    facts.append(f"state:{report.result.state_hash[:16]}")
     return Text(printable("  ".join(facts)), "dim")
 
 

@@ -119,7 +119,6 @@ def trades_frame(result: RunResult, trips: RecordArray) -> pd.DataFrame:
     of the prices and are shown for information. `return_pct` is `pnl` in per cent of the entry's
     value. An open trade has no `closed` time and shows the result realised so far.
     """
-    tick_size, lot_size = result.increments
     which, is_open = trips["instrument"], trips["is_open"]
     end_ns = np.where(is_open, np.maximum(result.end_ns, trips["closed_ns"]), trips["closed_ns"])
     exit_role = np.where(is_open, 0, trips["exit_role"])
@@ -132,10 +131,13 @@ def trades_frame(result: RunResult, trips: RecordArray) -> pd.DataFrame:
             "opened": utc(trips["opened_ns"]),
             "closed": pd.Series(utc(trips["closed_ns"])).mask(is_open),
             "duration_s": (end_ns - trips["opened_ns"]) / 1e9,
-            "quantity": trips["entry_lots"] * lot_size[which],
-            "entry_price": _average(trips["entry_ticklots"], trips["entry_lots"])
-            * tick_size[which],
-            "exit_price": _average(trips["exit_ticklots"], trips["exit_lots"]) * tick_size[which],
+            "quantity": result.quantities(which, trips["entry_lots"]),
+            "entry_price": result.prices(
+                which, _average(trips["entry_ticklots"], trips["entry_lots"])
+            ),
+            "exit_price": result.prices(
+                which, _average(trips["exit_ticklots"], trips["exit_lots"])
+            ),
             "pnl": pnl / MONEY_SCALE,
             "gross_pnl": trips["realized"] / MONEY_SCALE,
             "commission": trips["fee"] / MONEY_SCALE,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 from mmats.cli.console import Span, err, out, progress
 from mmats.config import Config, load_config
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 DAY_NS = 86_400 * 10**9
 DEMO_HTML = Path("mmats-demo.html")
-SYNTHETIC_NOTE = (
-    "SYNTHETIC market data: generated from a seed, not recorded. "
-    "The result says nothing about any real market."
-)
 
 
 @click.command()
@@ -40,7 +37,12 @@ def backtest(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Run the strategies of CONFIG on its data and print the report."""
+    """Run the strategies of CONFIG on its data and print the report.
+
+    A strategy that raises an error is disabled and the run goes on: the report and a warning on
+    stderr say so, and the exit code is 0. With on_error = "stop" in its [[strategies]] table the
+    run ends there, without a report, and the exit code is 2.
+    """
     given = {"start": start, "end": end, "seed": seed}
     overrides = {key: value for key, value in given.items() if value is not None}
     loaded = load_config(config, overrides={"backtest": overrides} if overrides else None)
@@ -59,7 +61,11 @@ def backtest(
 @click.option("--seed", type=int, help="Another synthetic market.")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")
 def demo(as_json: bool, html: Path, seed: int | None, quiet: bool) -> None:
-    """Trade a synthetic market with two strategies on a 150 EUR account; needs no network."""
+    """Replay two strategies on a synthetic market.
+
+    The account holds 150 EUR; nothing is fetched from a network. The report goes to stdout and,
+    with charts, to a page.
+    """
     with resources.as_file(resources.files("mmats.config").joinpath("demo.toml")) as path:
         loaded = load_config(
             path, overrides={"backtest": {"seed": seed}} if seed is not None else None
@@ -71,7 +77,6 @@ def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bo
     """Run a backtest, print its report and write its page; the page is whole or not there."""
     if html is not None:
         check_writable(html)
-    is_synthetic = any(feed.source == "synthetic" for feed in config.feeds)
     report = run_backtest(config, quiet=quiet)
     if html is not None:
         write_html(report, html)
@@ -79,9 +84,12 @@ def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bo
         click.echo(report.to_json())
     else:
         out().print(report.render())
-    if is_synthetic and not (as_json and quiet):
-        console = err() if as_json else out()
-        console.print(f"[bold yellow]{SYNTHETIC_NOTE}[/]")
+    if as_json and not quiet:
+        for note in report.result.notes:
+            err().print(f"note: {note}", markup=False)
+    for error in report.result.strategy_errors:
+        text = f"strategy {error['strategy']} failed in {error['where']} and was disabled"
+        err().print(f"[bold yellow]warning:[/] {escape(text)}")
     if html is not None and not quiet:
         err().print(f"page: {html}")
 

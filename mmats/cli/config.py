@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 import orjson
 from rich.table import Table
+from rich.text import Text
 
-from mmats.cli.console import out
+from mmats.cli.console import err, out
 from mmats.config import builtin_instruments, load_config
 from mmats.config.load import read_toml
 from mmats.config.show import effective_values, value_text
@@ -25,10 +26,24 @@ def config() -> None:
 @_FILE
 @_JSON
 def check(file: Path, as_json: bool) -> None:
-    """Check FILE as a whole: keys, units, symbols, rates, and that its strategies load."""
+    """Check FILE as a whole.
+
+    Told are wrong keys, units, symbols and limits, currencies without a rate, and strategies and
+    feeds that can't be loaded. Data that are not there yet are told on stderr; the file is good
+    without them.
+    """
+    # Imported here: numpy and pandas cost the other verbs a second.
+    from mmats.backtest.sources import describe_feeds
+
     loaded = load_config(file)
     for table in loaded.strategies:
         create_strategy(table, loaded.base_dir)
+    given = {feed.symbol: () for feed in loaded.feeds if feed.source == "memory"}
+    for facts in describe_feeds(loaded, given):
+        if facts.get("files") == []:
+            err().print(
+                f"note: nothing is stored for {facts['instrument']} in the range of the run"
+            )
     facts = {
         "config_hash": loaded.config_hash,
         "profile": loaded.profile,
@@ -56,14 +71,15 @@ def show(file: Path, as_json: bool) -> None:
     table = _table("key", "value", "origin")
     for entry in entries:
         style = "" if entry.origin == "file" else "dim"
-        table.add_row(entry.path, _cell(entry.value), entry.origin, style=style)
+        # A path such as feeds[BTCUSDT] must not be taken for markup.
+        table.add_row(Text(entry.path), Text(_cell(entry.value)), entry.origin, style=style)
     out().print(table)
 
 
 @config.command()
 @_JSON
 def instruments(as_json: bool) -> None:
-    """List the built-in instruments with their rules and the source of each."""
+    """List the built-in instruments and their rules."""
     names = ("tick_size", "lot_size", "quantity_max", "notional_min", "leverage", "source")
     known = builtin_instruments()
     rows = {key: {n: value_text(getattr(i, n)) for n in names} for key, i in known.items()}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
+from rich.markup import escape
 
 from mmats.cli.console import err, out
 from mmats.config.units import Duration, Instant
@@ -28,6 +29,8 @@ _JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON value and nothing else."
 )
 _BAR_DEFAULT = "1m"
+LAST_COLUMN_WIDTH = 10  # columns: the least that a text is folded to
+WIDTH_MAX = 500  # columns: more than any table needs
 
 
 @click.group()
@@ -82,14 +85,14 @@ def import_(
         click.echo(orjson.dumps(facts))
         return
     for result in results:
-        span = f"{_utc(result.start_ns)} to {_utc(result.end_ns)} UTC"
+        span = f"{_utc(result.start_ns)} to {_utc(result.end_ns)}"
         out().print(
             f"{result.symbol} {result.kind.value} {_interval(result.interval_ns)}: "
             f"{result.rows_new} new rows, {result.rows_identical} already there, "
             f"{result.rows_replaced} replaced, {span}"
         )
     for warning in warnings:
-        err().print(f"[bold yellow]warning:[/] {warning}", markup=True)
+        err().print(f"[bold yellow]warning:[/] {escape(warning)}")
 
 
 @data.command()
@@ -144,7 +147,9 @@ def list_(folder: Path, as_json: bool) -> None:
 
 @data.command()
 @click.argument("symbol")
-@click.option("--kind", type=click.Choice([k.value for k in DataKind]), default="bar")
+@click.option(
+    "--kind", type=click.Choice([k.value for k in DataKind]), default="bar", show_default=True
+)
 @click.option("--interval", default=_BAR_DEFAULT, show_default=True, help="Length of the bars.")
 @click.option("--calendar", type=click.Choice(["24/7", "forex", "none"]), help="When it trades.")
 @click.option("--rows", "rows_max", default=10, show_default=True, help="Most findings to print.")
@@ -159,7 +164,11 @@ def show(
     folder: Path,
     as_json: bool,
 ) -> None:
-    """Measure the quality of SYMBOL's stored data: gaps, outliers, stuck prices."""
+    """Measure the quality of stored data.
+
+    SYMBOL is SYMBOL.VENUE as in `mmats data list`. Told are gaps, duplicates, bad prices, outliers
+    and prices that are stuck.
+    """
     interval_ns = _duration_ns(interval, "--interval") if kind == "bar" else 0
     tables = _catalog(folder).tables(symbol, DataKind(kind), interval_ns)
     report = plugin("mmats.data", "quality")(tables, calendar)
@@ -170,14 +179,21 @@ def show(
 
 
 @data.command()
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--days", type=click.IntRange(1, 3660), default=90, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another one, other data.")
+@click.option(
+    "--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How many days."
+)
 @click.option("--start", default="2024-01-01", show_default=True, help="First day, UTC.")
-@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="Catalog.")
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the catalog."
+)
 @click.option("--replace", is_flag=True, help="Overwrite stored rows that differ.")
 @_JSON
 def synth(seed: int, days: int, start: str, folder: Path, replace: bool, as_json: bool) -> None:
-    """Store made-up 1-minute bars of BTCUSDT.BINANCE and EURUSD.OANDA, marked as synthetic."""
+    """Store made-up minute bars.
+
+    They are of BTCUSDT.BINANCE and EURUSD.OANDA, and marked as synthetic wherever they are used.
+    """
     try:
         start_ns = Instant.parse(start).ns
     except ValueError as error:
@@ -262,19 +278,30 @@ def _print_report(report: Any, rows_max: int) -> None:
 
 
 def _print_rows(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
     if not rows:
         return
-    table = Table(*titles, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in titles[:-1]:
+        table.add_column(title, no_wrap=True)
+    table.add_column(titles[-1], overflow="fold", min_width=LAST_COLUMN_WIDTH)
     for row in rows:
-        table.add_row(*row)
-    out().print(table)
-    out().print()
+        table.add_row(*(Text(cell) for cell in row))
+    console = out()
+    # On a narrow terminal a line is longer than it: what breaks is not lost, what is cut is.
+    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).minimum
+    console.width = max(needed, console.width)
+    console.print(table)
+    console.print()
 
 
 def _utc(ts_ns: int) -> str:
-    return str(Instant(ts_ns))
+    """A time that is as long at midnight as at any other moment."""
+    text = str(Instant(ts_ns))
+    return text if "T" in text else f"{text}T00:00:00Z"
 
 
 def _interval(interval_ns: int) -> str:

@@ -57,7 +57,7 @@ def new(name: str, folder: Path) -> None:
 @strategy.command()
 @click.argument("file")
 @click.option("--symbol", "symbols", multiple=True, help="Trade this one; may be repeated.")
-@click.option("--timeframe", default="5m", show_default=True)
+@click.option("--timeframe", default="5m", show_default=True, help="Length of its bars.")
 @click.option("--indicator", "indicators", multiple=True, help='Such as "ema:10"; repeatable.')
 @click.option("--param", "params", multiple=True, help="NAME=VALUE for initialize; repeatable.")
 @click.option("--days", default=3, show_default=True, help="Length of the synthetic market.")
@@ -71,9 +71,10 @@ def check(
     days: int,
     as_json: bool,
 ) -> None:
-    """Load the strategy in FILE (or module:Class) and run it on synthetic data.
+    """Try a strategy on synthetic data.
 
-    Says in plain words what breaks the strategy contract; exit code 2 if anything does.
+    FILE is a Python file, FILE.py:Class or module:Class. Says in plain words what breaks the
+    strategy contract; exit code 2 if anything does.
     """
     instance = construct_strategy(load_strategy_class(file, Path.cwd()), file)
     table = {

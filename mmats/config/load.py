@@ -19,7 +19,7 @@ from mmats.model.instrument import Instrument
 
 def load_config(
     source: str | Path | Mapping[str, Any],
-    base_dir: Path | None = None,
+    base_dir: str | Path | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
     """Load, check and complete a configuration.
@@ -38,15 +38,15 @@ def load_config(
     """
     if isinstance(source, Mapping):
         data, name = dict(source), ""
-        base_dir = base_dir or Path.cwd()
+        folder = Path.cwd()
     else:
         path = Path(source)
         data, name = read_toml(path), str(path)
-        base_dir = base_dir or path.resolve().parent
+        folder = path.resolve().parent
     for table, values in (overrides or {}).items():
         below = data.get(table, {})
         data[table] = {**below, **values} if isinstance(below, Mapping) else below
-    return _complete(data, name, base_dir)
+    return _complete(data, name, folder if base_dir is None else Path(base_dir))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

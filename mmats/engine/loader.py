@@ -66,7 +66,7 @@ def load_strategy_class(source: str, base_dir: Path) -> type:
         source.rpartition(":") if not source.endswith(".py") else (source, "", "")
     )
     if is_file:
-        return _pick_class(_import_file(base_dir / place, source), class_name, source)
+        return _pick_class(_import_file(base_dir, place, source), class_name, source)
     if not place or not class_name:
         raise StrategyError(
             "is neither module:Class nor a .py file",
@@ -134,11 +134,11 @@ def _import_module(module: str, source: str) -> ModuleType:
     raise StrategyError(f"there is no module {module}", source, hint)
 
 
-def _import_file(path: Path, source: str) -> ModuleType:
+def _import_file(base_dir: Path, place: str, source: str) -> ModuleType:
+    path = (base_dir / place).resolve()
     if not path.is_file():
-        hint = "paths start at the folder of the configuration file"
-        raise StrategyError(f"there is no file {path}", source, hint)
-    path = path.resolve()
+        start = "the working directory" if base_dir == Path.cwd() else f"the folder {base_dir}"
+        raise StrategyError(f"there is no file {path}", source, f"paths start at {start}")
     # Two files of the same name must not replace one another in sys.modules.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
     name = f"mmats_strategy_{path.stem}_{digest}"

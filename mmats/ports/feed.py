@@ -41,5 +41,16 @@ class IDataFeed(Protocol):
             The source is missing, damaged, or not in order.
         """
 
-    def describe(self) -> dict[str, Any]:
-        """What the source is, as plain values, for the report."""
+    def describe(
+        self, instrument: Instrument, start_ns: int | None, end_ns: int | None
+    ) -> dict[str, Any]:
+        """What the events of a range are, as plain values, without reading them.
+
+        `source` names the feed, `synthetic` tells whether any of the data are made up. A feed
+        of stored files lists them in `files`; none where nothing is stored.
+
+        Raises
+        ------
+        DataError
+            The source can't serve this instrument at all.
+        """

@@ -360,6 +360,7 @@ def test_the_page_and_the_text_show_the_traceback(folder: Path) -> None:
     result = backtest(folder)
     assert result.exit_code == 0
     assert "RuntimeError: lost" in result.stdout
+    assert "strategy mine failed in on_market_data and was disabled" in said(result)
     assert "RuntimeError: lost" in (folder / "page.html").read_text()
 
 

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from mmats.backtest import run as backtest
 from mmats.cli.main import main
+from mmats.config import load_config
 from mmats.plugins import load_plugins
+from tests.fakes.backtests import Script
 from tests.fakes.installed import install_entry_points
 from tests.fakes.market_files import KLINES, write_lines
 
@@ -139,3 +144,30 @@ def test_formats_are_listed() -> None:
     assert set(facts("formats")) >= {
         "binance-klines", "binance-stream", "bitfinex", "columns", "histdata", "lean", "mt5",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_no_figure_of_a_list_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    run("synth", "--days", 2, "--out", tmp_path)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = run("list", "--catalog", tmp_path).stdout
+    assert "…" not in shown
+    for text in ("BTCUSDT.BINANCE", "2024-01-01T00:01:00Z", "2024-01-03T00:00:00Z", "2,880"):
+        assert text in shown
+
+
+def test_a_run_on_stored_synthetic_data_says_so(tmp_path: Path) -> None:
+    run("synth", "--days", 2, "--out", tmp_path / "catalog")
+    feeds = [{"symbol": s, "path": "catalog"} for s in ("BTCUSDT.BINANCE", "EURUSD.OANDA")]
+    strategy = {"name": "none", "source": "x.py", "symbols": ["BTCUSDT"]}
+    config = load_config({"feeds": feeds, "strategies": [strategy]}, tmp_path)
+    report = backtest(config, strategies={"none": Script()})
+    assert report.to_dict()["run"]["synthetic"] == ["BTCUSDT.BINANCE", "EURUSD.OANDA"]
+    page = report.to_html(tmp_path / "page.html").read_text()
+    shown = StringIO()
+    Console(file=shown, width=100).print(report.render())
+    for text in (page, " ".join(shown.getvalue().split())):
+        assert "SYNTHETIC DATA" in text
+        assert "SYNTHETIC market data of BTCUSDT.BINANCE" in text

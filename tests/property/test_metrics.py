@@ -88,7 +88,7 @@ def test_trade_statistics(pnl: list[int]) -> None:
         average_win = sum(wins) / len(wins) if wins else 0.0
         average_loss = -sum(losses) / len(losses)
         by_rates = len(wins) / len(pnl) * average_win / average_loss - len(losses) / len(pnl)
-        assert found["expectancy"] == pytest.approx(by_rates, abs=1e-9)
+        assert found["expectancy"] == pytest.approx(by_rates, rel=1e-12, abs=1e-9)
 
 
 @given(

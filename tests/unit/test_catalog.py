@@ -327,5 +327,8 @@ def test_feed_replays_the_catalog(tmp_path: Path) -> None:
     feed = CatalogFeed(FeedOptions(path=tmp_path, interval_ns=MINUTE_NS))
     (batch,) = feed.events(COIN, START_NS + MINUTE_NS, None)
     assert batch["close_ticks"].tolist() == [2, 3, 4]
-    (stored,) = feed.describe()["files"]
+    described = feed.describe(COIN, START_NS + MINUTE_NS, None)
+    assert described["synthetic"] is False
+    assert feed.describe(COIN, START_NS + 9 * MINUTE_NS, None)["files"] == []
+    (stored,) = described["files"]
     assert (stored["symbol"], stored["rows"], stored["sources"]) == (COIN.id, 4, {"a.csv": "00"})

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmats._core import PipelineFault
 from mmats.backtest import run
-from mmats.model.errors import StrategyError
+from mmats.model.errors import MmatsError, StrategyError
 from strategies.trend import Trend
 from strategies.trend_compiled import TrendCompiled
 from tests.fakes.backtests import SYMBOL, Script, bars, config
@@ -108,7 +107,7 @@ def test_a_compiled_strategy_that_raises_can_stop_the_run(failing):
 
 @pytest.mark.packaging
 def test_more_signals_than_there_is_room_for_stop_everything(failing):
-    with pytest.raises(PipelineFault, match="compiled says it wrote 17 signals"):
+    with pytest.raises(MmatsError, match="compiled says it wrote 17 signals"):
         play_compiled(failing(), "many", Script())
 
 

@@ -221,6 +221,12 @@ def test_costs_in_the_file_beat_the_built_in_ones():
     assert config.costs_of("OANDA").source.endswith("changed by the configuration")
 
 
+def test_the_base_folder_may_be_given_as_text(tmp_path):
+    config = load_config(minimal(), str(tmp_path))
+    assert config.base_dir == tmp_path
+    assert config.feed_path(config.feeds[0]) == tmp_path / "catalog"
+
+
 def test_overrides_beat_the_file(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text((ROOT / "config.example.toml").read_text())

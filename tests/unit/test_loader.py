@@ -113,6 +113,10 @@ def test_a_file_that_holds_no_working_strategy(text, said, tmp_path):
     assert said in refusal(write(tmp_path, text), tmp_path)
 
 
+def test_a_file_that_is_not_there_tells_where_paths_start(tmp_path):
+    assert f"paths start at the folder {tmp_path}" in refusal("nope.py", tmp_path)
+
+
 def test_all_breaches_of_the_contract_are_told():
     breaches = contract_breaches(object())
     assert len(breaches) == 5

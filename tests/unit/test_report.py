@@ -15,7 +15,7 @@ from mmats._core.journal import RecordKind
 from mmats._core.types import OrderRole, OrderState, OrderType, VenueReason
 from mmats.backtest.charts import figures, thin
 from mmats.backtest.html import build_html
-from mmats.backtest.labels import duration
+from mmats.backtest.labels import UNALLOCATED, duration, plus_amount, plus_percent, signed_amount
 from mmats.backtest.report import Report
 from mmats.backtest.result import RunResult
 from mmats.backtest.terminal import sparkline
@@ -80,8 +80,8 @@ def test_json_has_the_stable_keys_in_order() -> None:
     assert list(document) == TOP_KEYS
     assert document["schema"] == "mmats.report/1"
     assert list(document["run"]) == [
-        "config_hash", "data_hash", "version", "seed", "start", "end", "events", "wall_s",
-        "events_per_s",
+        "config_hash", "data_hash", "version", "seed", "synthetic", "start", "end",
+        "events", "wall_s", "events_per_s",
     ]  # fmt: skip
     for group in ("by_strategy", "by_market", "by_symbol"):
         for found in document[group].values():
@@ -201,11 +201,43 @@ def test_denials_are_named_and_counted_most_frequent_first() -> None:
 def test_small_samples_are_marked_wherever_a_figure_is_annualised() -> None:
     report = Report(traded())
     assert report.metrics["small_sample"]
-    assert any("Small sample: 3 closed trades over 2.0 days" in w for w in report.warnings)
+    assert any(
+        "Small sample: 3 closed trades (30 needed) over 2.0 days (30 needed)." in w
+        for w in report.warnings
+    )
     text = printed(report)
     for label in ("CAGR", "Volatility", "Sharpe", "Sortino", "Calmar"):
         assert f"{label} *" in text
     assert "! * Small sample" in text
+
+
+def test_a_sample_that_is_short_by_minutes_is_not_rounded_to_enough() -> None:
+    report = Report(run_result([Fill(1, 100, 3_500_000, at(1))], days=30))
+    report.metrics |= {"trades": 30, "days": 29.9993, "small_sample": True}
+    assert any("30 closed trades over 29.9 days (30 needed)" in w for w in report.warnings)
+
+
+def test_one_open_trade_is_told_in_the_singular() -> None:
+    report = Report(run_result([Fill(1, 100, 3_500_000, at(1))]))
+    assert any(w.startswith("1 trade still open at the end") for w in report.warnings)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_figure_of_the_terminal_report_is_cut(width: int) -> None:
+    long_name = "a_strategy_with_a_long_name"
+    result = traded(strategies=[long_name, "mean_reversion"])
+    equity = result.equity_units.copy()
+    equity[-1] -= 5_000_000
+    result = dataclasses.replace(result, equity_units=equity, final_units=int(equity[-1]))
+    report = Report(result)
+    text = printed(report, width)
+    assert max(map(len, text.splitlines())) <= width
+    table = text[text.index("Per strategy") :]
+    shown = next(line for line in table.splitlines() if line.startswith(" a_strategy"))
+    found = report.by_strategy[long_name]
+    for figure in (plus_percent(found["total_return"]), plus_amount(found["avg_trade"])):
+        assert figure in shown
+    assert f"{UNALLOCATED}: {signed_amount(-0.05)}" in text
 
 
 def test_enough_trades_over_enough_days_need_no_mark() -> None:
@@ -281,8 +313,8 @@ def test_terminal_report_fits_and_says_what_went_wrong() -> None:
     assert "\x1b" not in text
     for expected in (
         "▲ +1.08 EUR", "synthetic data", "ZeroDivisionError: division by zero", "Per strategy",
-        "  trend ",
-        "  crypto ", "  EURUSD ", "Commission", "3 times as high",
+        " trend ",
+        " crypto ", " EURUSD ", "Commission", "3 times as high",
     ):  # fmt: skip
         assert expected in text
 

@@ -103,7 +103,8 @@ def test_feed_gives_the_same_bars_in_batches() -> None:
     cut = START_NS + 100 * MINUTE_NS
     (early,) = feed.events(instrument, None, cut)
     assert early["ts_event_ns"].max() == cut
-    assert feed.describe()["seed"] == 4
+    described = feed.describe(instrument, None, None)
+    assert (described["seed"], described["synthetic"]) == (4, True)
 
 
 @pytest.mark.parametrize(
