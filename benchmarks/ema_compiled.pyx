@@ -21,7 +21,6 @@ cdef class EmaCompiled(CompiledStrategy):
 
     cdef double fast
     cdef double slow
-    cdef double tick_size
     cdef long long bar_count
     cdef lots_t held_lots
     cdef lots_t size_lots
@@ -33,11 +32,8 @@ cdef class EmaCompiled(CompiledStrategy):
         self.bar_count = self.held_lots = 0
         self.size_lots = config.get("size_lots", 100)
 
-    def bind(self, int instrument, str symbol, dict slots, double tick_size, double lot_size):
-        """Prices are compared as floats, as in the reference: `tick_size` is that of the bars."""
-        self.tick_size = tick_size
-
     cdef int on_bar(self, const event_t* bar, const double* indicators, signal_t* out) except -1:
+        # As in the reference: a price of benchmarks/bars.py is its ticks / 100.
         cdef double close = <double>bar.d / 100.0
         cdef lots_t wanted
         if self.bar_count == 0:
