@@ -44,6 +44,7 @@ cdef class Series:
     cdef readonly int instrument
     cdef readonly str symbol
     cdef readonly ts_ns_t interval_ns # 0 = the feed's own bars
+    cdef readonly int source_kind     # EventKind that its bars are or are built from
     cdef BarBuilder builder           # None where interval_ns is 0
     cdef IndicatorSet indicators
     cdef MarketData data              # handed out again while nobody keeps it
@@ -79,6 +80,7 @@ cdef class Pipeline:
     cdef int on_event(self, const event_t* event) except -1
     # Take every report that has reached us by `now_ns` and tell strategies what became of orders.
     cdef int drain(self, ts_ns_t now_ns) except -1
+    cdef int preview(self, const event_t* bar) except -1
     cdef int finish(self) except -1
     cdef int _mark(self, int instrument, price_ticks_t price) except -1
     cdef int _stop_unvalued(self, int instrument, price_ticks_t price) except -1

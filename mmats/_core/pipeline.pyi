@@ -40,6 +40,7 @@ class Series:
     symbol: str
     interval_ns: int
     """0 = the feed's own bars."""
+    source_kind: int
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Series:
         interval_ns: int,
         specs: Iterable[str],
         builder: BarBuilder | None = None,
+        source_kind: int = ...,
     ) -> None: ...
 
 @final
@@ -91,8 +93,12 @@ class Pipeline:
         interval_ns: int,
         specs: Iterable[str],
         builder: BarBuilder | None = None,
+        source_kind: int = ...,
     ) -> int:
-        """Register bars of an instrument with their indicators; returns their position."""
+        """Register bars of an instrument with their indicators; returns their position.
+
+        `source_kind` is the one EventKind that the bars come from; other events are passed over.
+        """
     def subscribe(self, strategy: int, instrument: int, series: int) -> None:
         """Let a strategy hear the bars of a series."""
     def add_book(self, instrument: int) -> OrderBook:

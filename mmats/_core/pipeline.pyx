@@ -105,11 +105,12 @@ cdef class Series:
     """Bars and indicators of one instrument at one interval."""
 
     def __init__(self, int instrument, str symbol not None, ts_ns_t interval_ns, specs,
-                 BarBuilder builder=None):
+                 BarBuilder builder=None, int source_kind=EVENT_BAR):
         self.instrument = instrument
         self.symbol = symbol
         self.interval_ns = interval_ns
         self.builder = builder
+        self.source_kind = source_kind
         self.indicators = IndicatorSet(specs)
         self.reads_close_only = all(
             name.partition(":")[0] in CLOSE_ONLY for name in self.indicators.specs)
@@ -181,9 +182,14 @@ cdef class Pipeline:
         self.strategies.append(slot)
         return index
 
-    def add_series(self, int instrument, ts_ns_t interval_ns, specs, BarBuilder builder=None):
-        """Register bars of an instrument with their indicators; returns their position."""
-        series = Series(instrument, self.names[instrument], interval_ns, list(specs), builder)
+    def add_series(self, int instrument, ts_ns_t interval_ns, specs, BarBuilder builder=None,
+                   int source_kind=EVENT_BAR):
+        """Register bars of an instrument with their indicators; returns their position.
+
+        `source_kind` is the one EventKind that the bars come from; other events are passed over.
+        """
+        series = Series(instrument, self.names[instrument], interval_ns, list(specs), builder,
+                        source_kind)
         self.series[instrument].append(series)
         alone = len(self.series[instrument]) == 1 and interval_ns == 0
         self.own_series[instrument] = <PyObject*>series if alone else NULL
@@ -238,6 +244,11 @@ cdef class Pipeline:
             return self._on_timer()
         raise PipelineFault(f"event of unknown kind {kind}")
 
+    cdef int preview(self, const event_t* bar) except -1:
+        """Take over the price of a bar whose turn comes later at the same time."""
+        self.now_ns = bar.ts_recv_ns
+        return self._mark(bar.instrument, bar.d)
+
     cdef inline int _mark(self, int instrument, price_ticks_t price) except -1:
         """Revalue the account at a new price and keep the equity curve."""
         if self.now_ns > self.sample_due_ns:
@@ -258,6 +269,8 @@ cdef class Pipeline:
         count = len(all_series)
         for k in range(count):
             series = <Series>all_series[k]
+            if event.kind != series.source_kind:
+                continue
             if series.interval_ns == 0:
                 self._on_bar(series, event)
                 continue
@@ -470,7 +483,9 @@ cdef class Pipeline:
                 self.now_ns = report.ts_recv_ns
                 if self.now_ns > self.sample_due_ns:
                     self._sample()
-            self.orders.on_report(&report, self.now_ns)
+            # An answer is dated at its report, which may lie within a bar that another
+            # instrument has already closed.
+            self.orders.on_report(&report, report.ts_recv_ns)
             self._tell_results()
         return 0
 

@@ -20,6 +20,9 @@ cdef class Source:
     cdef uint64_t data_hash
     cdef Samples marks              # ts_ns and price ticks, the last of each hour
     cdef ts_ns_t hour_end_ns
+    cdef const event_t* head(self) noexcept nogil
+    cdef bint has_bar_at(self, ts_ns_t ts) noexcept nogil
+    cdef bint has_row(self) except -1
     cdef bint advance(self) except -1
     cdef bint _next_chunk(self) except -1
     cdef bint _check_block(self) except -1
@@ -46,6 +49,8 @@ cdef class Replay:
     cdef ts_ns_t feed_jitter_ns
     cdef DelayLine delayed
     cdef Source _earliest(self, list live)
+    cdef int _play_together(self, list live, Source first) except -1
+    cdef bint _is_delayed(self) noexcept nogil
     cdef ts_ns_t _next_other(self, list live, Source source) except? -1
     cdef int _play(self, Source source, ts_ns_t until_ns) except -1
     cdef int _at_venue(self, const event_t* event) except -1

@@ -48,6 +48,16 @@ cdef class Source:
         self.marks = Samples(2)
         self.hour_end_ns = 0
 
+    cdef const event_t* head(self) noexcept nogil:
+        return &self.rows[self.position]
+
+    cdef bint has_bar_at(self, ts_ns_t ts) noexcept nogil:
+        return self.head().ts_event_ns == ts and self.head().kind == EVENT_BAR
+
+    cdef bint has_row(self) except -1:
+        """1 = there is a row to play; makes more ready where needed."""
+        return self.position < self.ready or self.advance()
+
     cdef bint advance(self) except -1:
         """Make more rows ready: the next block of this chunk, or the next chunk. 0 = used up."""
         if self.ready == self.count and not self._next_chunk():
@@ -209,9 +219,9 @@ cdef class Replay:
             self.first_ns = source.rows[source.position].ts_event_ns
         while live:
             source = self._earliest(live)
-            self._play(source, self._next_other(live, source))
-            if source.position == source.ready and not source.advance():
-                live.remove(source)
+            if not self._play_together(live, source):
+                self._play(source, self._next_other(live, source))
+            live = [source for source in live if (<Source>source).has_row()]
             if self.event_count >= report_at:
                 report_at = self.event_count + PROGRESS_EVERY
                 PyErr_CheckSignals()
@@ -247,11 +257,41 @@ cdef class Replay:
                 until_ns = ts
         return until_ns
 
+    cdef int _play_together(self, list live, Source first) except -1:
+        """Replay bars of several instruments that close at one moment; 0 = there is one only.
+
+        All of them reach the venue before the pipeline hears of any, so that nothing depends on
+        the order of the sources and no decision at the close trades within a bar of that close.
+        """
+        cdef const event_t* event = first.head()
+        cdef ts_ns_t ts = event.ts_event_ns
+        cdef Source source
+        if len(live) == 1 or event.kind != EVENT_BAR or self._is_delayed():
+            return 0
+        together = [source for source in live if (<Source>source).has_bar_at(ts)]
+        if len(together) == 1:
+            return 0
+        for source in together:
+            self._at_venue(source.head())
+        for source in together:
+            self.pipeline.preview(source.head())
+        for source in together:
+            self.pipeline.on_event(source.head())
+            source.position += 1
+        if self.venue.report_count != 0:
+            self.pipeline.drain(ts)
+        self.last_ns = ts
+        self.event_count += len(together)
+        return 1
+
+    cdef bint _is_delayed(self) noexcept nogil:
+        return self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
+
     cdef int _play(self, Source source, ts_ns_t until_ns) except -1:
         """Replay the ready rows of one source up to a time."""
         cdef const event_t* event = &source.rows[source.position]
         cdef const event_t* end = &source.rows[source.ready]
-        cdef bint delayed = self.feed_latency_ns > 0 or self.feed_jitter_ns > 0
+        cdef bint delayed = self._is_delayed()
         while event < end and event.ts_event_ns <= until_ns:
             self.last_ns = event.ts_event_ns
             self.event_count += 1

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mmats._core import (
     BarBuilder,
+    EventKind,
     IndicatorError,
     Ledger,
     MemoryJournal,
@@ -203,11 +204,7 @@ def _add_strategies(
         pipeline.orders.set_sizing(number, **sizing_of(table))
         for symbol in table.symbols:
             instrument = catalogue.index(config.instrument(symbol))
-            kinds = {
-                feed.kind
-                for feed in config.feeds
-                if config.instrument(feed.symbol) is catalogue.instruments[instrument]
-            }
+            kinds = _kinds(config, catalogue.instruments[instrument])
             hears_book = getattr(strategy, "hears_book", hasattr(strategy, "on_order_book"))
             if hears_book and "delta" in kinds:
                 pipeline.subscribe_book(number, instrument)
@@ -219,9 +216,12 @@ def _add_strategies(
             pipeline.add_book(catalogue.index(config.instrument(feed.symbol)))
     for (instrument, interval_ns), specs in wanted.items():
         is_own = interval_ns == catalogue.intervals_ns[instrument]
-        builder = None if is_own else BarBuilder(interval_ns, _basis(config, catalogue, instrument))
+        kind, basis = _bar_source(config, catalogue.instruments[instrument])
+        builder = None if is_own else BarBuilder(interval_ns, basis)
         try:
-            series = pipeline.add_series(instrument, 0 if is_own else interval_ns, specs, builder)
+            series = pipeline.add_series(
+                instrument, 0 if is_own else interval_ns, specs, builder, kind
+            )
         except IndicatorError as error:
             raise ConfigError(
                 str(error), f"indicators of {catalogue.instruments[instrument].id}"
@@ -230,15 +230,22 @@ def _add_strategies(
             pipeline.subscribe(number, instrument, series)
 
 
-def _basis(config: Config, catalogue: Catalogue, instrument: int) -> Literal["trade", "bid", "mid"]:
-    """Return which ticks the bars of an instrument are built from."""
-    if any(
-        feed.kind == "quote" and config.instrument(feed.symbol) is catalogue.instruments[instrument]
-        for feed in config.feeds
-    ):
-        basis = catalogue.instruments[instrument].price_basis
-        return "bid" if basis is PriceBasis.BID else "mid"
-    return "trade"
+def _kinds(config: Config, instrument: Instrument) -> set[str]:
+    """Return the kinds of data that the feeds give of an instrument."""
+    return {f.kind for f in config.feeds if config.instrument(f.symbol) is instrument}
+
+
+def _bar_source(
+    config: Config, instrument: Instrument
+) -> tuple[EventKind, Literal["trade", "bid", "mid"]]:
+    """Return what an instrument's bars are made of: its own bars, else quotes, else trades."""
+    kinds = _kinds(config, instrument)
+    if "bar" in kinds:
+        return EventKind.EVENT_BAR, "trade"
+    if "quote" in kinds:
+        is_bid = instrument.price_basis is PriceBasis.BID
+        return EventKind.EVENT_QUOTE, "bid" if is_bid else "mid"
+    return EventKind.EVENT_TRADE, "trade"
 
 
 def _initialize(table: StrategyTable, strategy: IStrategy) -> None:
