@@ -1,10 +1,11 @@
 """Parquet catalog: exact integers on disk, ticks and lots of an instrument in memory."""
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ class Catalog:
         if table.rows == 0:
             raise DataError("nothing to store: the table has no rows")
         folder = self._folder(table.kind, table.symbol, table.interval_ns)
+        with _locked(folder):
+            return self._write(table, replace, folder)
+
+    def _write(self, table: ImportedTable, replace: bool, folder: Path) -> ImportResult:
         ts = table.columns["ts_event_ns"]
         start, end = int(ts[0]), int(ts[-1])
         touched = [r for r in _files(folder) if r[0] <= end and r[1] >= start]
@@ -300,6 +305,15 @@ def _write_atomically(table: ImportedTable, path: Path) -> None:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time merge into a folder; another one waits for its turn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sync_folder(folder: Path) -> None:

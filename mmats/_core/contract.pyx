@@ -244,6 +244,8 @@ cdef class TradeSignal:
             self._set_type(order_type)
         if time_in_force is not "GTC":
             self._set_tif(time_in_force)
+        if post_only and self.type_code != ORDER_LIMIT and self.type_code != ORDER_STOP_LIMIT:
+            raise SignalError(f"a {order_type} order takes liquidity; post_only is for limit orders")
 
     cdef int _set_type(self, str order_type) except -1:
         if order_type not in ORDER_TYPES:

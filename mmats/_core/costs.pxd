@@ -45,6 +45,9 @@ cdef int notional_of(const instrument_t* instrument, lots_t lots, price_ticks_t 
 # Fee of one fill in quote currency, rounded up (a rebate is negative). 0 = written, -1 = overflow.
 cdef int fee_of(const cost_model_t* cost, const instrument_t* instrument, int is_maker,
                 lots_t lots, price_ticks_t price, money_t* out) noexcept nogil
+# Fee of one fill in 1e-8 units of the base asset, rounded up. 0 = written, -1 = overflow.
+cdef int base_fee_of(const cost_model_t* cost, const instrument_t* instrument, int is_maker,
+                     lots_t lots, price_ticks_t price, money_t* out) noexcept nogil
 # A quote amount in 1e-8 units of the base asset at a price, rounded up. 0 = written, -1 = overflow.
 cdef int in_base(const instrument_t* instrument, money_t amount, price_ticks_t price,
                  money_t* out) noexcept nogil

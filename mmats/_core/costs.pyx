@@ -67,6 +67,21 @@ cdef int fee_of(const cost_model_t* cost, const instrument_t* instrument, int is
     return 0
 
 
+cdef int base_fee_of(const cost_model_t* cost, const instrument_t* instrument, int is_maker,
+                     lots_t lots, price_ticks_t price, money_t* out) noexcept nogil:
+    cdef int64_t units
+    cdef money_t fee
+    if cost.fee_fixed == 0 and cost.fee_per_lot == 0 and cost.fee_min == 0:
+        # A share of the quantity needs no price, and rounds once.
+        if mmats_mul(lots, instrument.lot_units, &units) != 0:
+            return -1
+        return mmats_muldiv_ceil(
+            units, cost.maker_ppm if is_maker else cost.taker_ppm, PPM, out)
+    if fee_of(cost, instrument, is_maker, lots, price, &fee) != 0:
+        return -1
+    return in_base(instrument, fee, price, out)
+
+
 cdef int in_base(const instrument_t* instrument, money_t amount, price_ticks_t price,
                  money_t* out) noexcept nogil:
     cdef int64_t units, value

@@ -116,7 +116,9 @@ cdef class OrderDesk(VenuePort):
     cdef cost_model_t* costs
     cdef market_t* markets
     cdef working_t* working               # [slot]
-    cdef lots_t* positions                # [strategy * instrument_count + instrument]
+    cdef lots_t* positions                # [strategy * instrument_count + instrument], sellable
+    cdef money_t* dust                    # [pool] coins below a lot that fees have left over
+    cdef int32_t* pools                   # [instrument] first instrument of the same coin
     cdef Accounts accounts                # for fees in a third asset; read only
     cdef int has_accounts
     cdef int16_t* slot_lists
@@ -167,6 +169,8 @@ cdef class OrderDesk(VenuePort):
     cdef int expire_one(self, market_t* market, ts_ns_t now_ns) noexcept nogil
     cdef lots_t fill(self, market_t* market, int slot, lots_t lots, price_ticks_t price,
                      int liquidity, price_ticks_t touch) noexcept nogil
+    cdef lots_t book_fill(self, const market_t* market, const working_t* work, lots_t lots,
+                          const report_t* fee) noexcept nogil
     cdef lots_t reducible(self, const market_t* market, const working_t* order) noexcept nogil
     cdef int charge(self, const market_t* market, int side, int liquidity, lots_t lots,
                     price_ticks_t price, report_t* out) noexcept nogil

@@ -11,7 +11,7 @@ from libc.string cimport memmove, memset
 
 from mmats._core.accounts cimport Accounts
 from mmats._core.costs cimport (
-    FEE_ACCOUNT, FEE_BASE, FEE_RECEIVED, FEE_THIRD, carry_of, cost_model_t, fee_of, in_base,
+    FEE_ACCOUNT, FEE_BASE, FEE_RECEIVED, FEE_THIRD, base_fee_of, carry_of, cost_model_t, fee_of,
     notional_of,
 )
 from mmats._core.path cimport PATH_LOW_FIRST, PATH_WORST
@@ -19,7 +19,7 @@ from mmats._core.types cimport (
     FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP_LIMIT,
     ORDER_TRAILING_STOP, REPORT_ACCEPTED, REPORT_CANCELED,
     REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED, REPORT_UPDATED,
-    SETTLE_MARGIN, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_GTD, VENUE_FULL, VENUE_NOTIONAL_MIN,
+    SETTLE_MARGIN, SETTLE_SPOT, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_GTD, VENUE_FULL, VENUE_NOTIONAL_MIN,
     VENUE_OK, VENUE_POST_ONLY_WOULD_TAKE, VENUE_PRICE, VENUE_QUANTITY, VENUE_REDUCE_ONLY,
     VENUE_UNKNOWN_ORDER, EVENT_BAR, instrument_t, lots_t, mmats_muldiv_ceil, money_t, order_t,
     price_ticks_t, report_t, ts_ns_t,
@@ -54,12 +54,15 @@ cdef class OrderDesk(VenuePort):
         self.slot_lists = <int16_t*>calloc(<size_t>n * SLOTS_MAX, sizeof(int16_t))
         self.working = <working_t*>calloc(SLOTS_MAX, sizeof(working_t))
         self.positions = <lots_t*>calloc(cells, sizeof(lots_t))
+        self.dust = <money_t*>calloc(n, sizeof(money_t))
+        self.pools = <int32_t*>calloc(n, sizeof(int32_t))
         self.actions = <action_t*>calloc(ACTIONS_MAX, sizeof(action_t))
         self.queues = <queue_t*>calloc(n + 1, sizeof(queue_t))
         self.reports = <report_t*>calloc(REPORTS_MAX, sizeof(report_t))
         self.carries = <carry_t*>calloc(cells, sizeof(carry_t))
         if (self.instruments == NULL or self.costs == NULL or self.markets == NULL
                 or self.slot_lists == NULL or self.working == NULL or self.positions == NULL
+                or self.dust == NULL or self.pools == NULL
                 or self.actions == NULL or self.queues == NULL or self.reports == NULL
                 or self.carries == NULL):
             raise MemoryError("simulated venue")
@@ -78,6 +81,8 @@ cdef class OrderDesk(VenuePort):
         free(self.slot_lists)
         free(self.working)
         free(self.positions)
+        free(self.dust)
+        free(self.pools)
         free(self.actions)
         free(self.queues)
         free(self.reports)
@@ -87,6 +92,7 @@ cdef class OrderDesk(VenuePort):
 
     cdef int set_instrument(self, int index, const instrument_t* instrument,
                             const cost_model_t* cost) except -1:
+        cdef int other
         if not 0 <= index < self.instrument_count:
             raise IndexError(f"instrument {index} is not one of {self.instrument_count}")
         if instrument.money_num <= 0 or instrument.money_den <= 0:
@@ -97,6 +103,10 @@ cdef class OrderDesk(VenuePort):
             raise ValueError(f"instrument {index}: volume_share_ppm is not within 0..1000000")
         self.instruments[index] = instrument[0]
         self.costs[index] = cost[0]
+        self.pools[index] = index
+        for other in range(index):
+            if self.instruments[other].base_currency == instrument.base_currency:
+                self.pools[index] = self.pools[other]
         return 0
 
     cdef int set_fill_model(self, const fill_model_t* model) except -1:
@@ -456,8 +466,7 @@ cdef class OrderDesk(VenuePort):
             self.close_order(market, slot, REPORT_CANCELED, VENUE_PRICE)
             return 0
         work.leaves_lots -= lots
-        signed_lots = lots if work.side == SIDE_BUY else -lots
-        self.positions[work.strategy * self.instrument_count + market.index] += signed_lots
+        signed_lots = self.book_fill(market, work, lots, &fee)
         market.net_lots += signed_lots
         self.fill_count += 1
         out = self.report(market, order_id, REPORT_FILLED, VENUE_OK, work.leaves_lots)
@@ -477,19 +486,44 @@ cdef class OrderDesk(VenuePort):
             self.close_order(market, slot, REPORT_CANCELED, VENUE_REDUCE_ONLY)
         return lots
 
+    cdef lots_t book_fill(self, const market_t* market, const working_t* work, lots_t lots,
+                          const report_t* fee) noexcept nogil:
+        """Move the strategy's position; returns by how much.
+
+        A fee taken in the bought coin leaves less to sell: the lots that it breaks are gone, and
+        what remains of them waits in a pool per coin until it makes a whole lot (as in the ledger).
+        """
+        cdef const instrument_t* spec = &self.instruments[market.index]
+        cdef lots_t* position = &self.positions[
+            work.strategy * self.instrument_count + market.index]
+        cdef money_t* pool = &self.dust[self.pools[market.index]]
+        cdef lots_t before = position[0]
+        cdef lots_t lost
+        position[0] += lots if work.side == SIDE_BUY else -lots
+        if (spec.settlement != SETTLE_SPOT or work.side != SIDE_BUY or fee.fee <= 0
+                or fee.fee_currency != spec.base_currency):
+            return position[0] - before
+        lost = (fee.fee + spec.lot_units - 1) // spec.lot_units
+        position[0] -= lost
+        pool[0] += lost * spec.lot_units - fee.fee
+        if pool[0] >= spec.lot_units and position[0] >= 0:
+            position[0] += pool[0] // spec.lot_units
+            pool[0] %= spec.lot_units
+        return position[0] - before
+
     cdef int charge(self, const market_t* market, int side, int liquidity, lots_t lots,
                     price_ticks_t price, report_t* out) noexcept nogil:
         """Fee and its currency; 0 = written, -1 = it does not fit in 64 bits."""
         cdef const cost_model_t* cost = &self.costs[market.index]
         cdef const instrument_t* spec = &self.instruments[market.index]
         cdef money_t fee
+        if cost.fee_asset == FEE_BASE or (cost.fee_asset == FEE_RECEIVED and side == SIDE_BUY):
+            out.fee_currency = spec.base_currency
+            return base_fee_of(cost, spec, liquidity == LIQUIDITY_MAKER, lots, price, &out.fee)
         if fee_of(cost, spec, liquidity == LIQUIDITY_MAKER, lots, price, &fee) != 0:
             return -1
         out.fee = fee
         out.fee_currency = spec.quote_currency
-        if cost.fee_asset == FEE_BASE or (cost.fee_asset == FEE_RECEIVED and side == SIDE_BUY):
-            out.fee_currency = spec.base_currency
-            return in_base(spec, fee, price, &out.fee)
         if cost.fee_asset == FEE_THIRD or cost.fee_asset == FEE_ACCOUNT:
             if self.has_accounts and self.convert_fee(cost, spec, fee, &out.fee) == 0:
                 out.fee_currency = cost.fee_currency

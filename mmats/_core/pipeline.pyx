@@ -53,6 +53,8 @@ cdef dict STATUS_NAMES = {
 }
 cdef frozenset CLOSE_ONLY = frozenset(
     {"sma", "ema", "ewma", "wma", "rsi", "bbands", "stddev", "zscore", "macd", "roc", "mom"})
+# What the user's code may raise; SystemExit would end the run without a report.
+cdef tuple STRATEGY_ERRORS = (Exception, SystemExit, GeneratorExit)
 cdef tuple PROBLEM_TEXTS = (
     "", "size is not a finite number above 0", "a price is not a finite number above 0",
     "a size or price is too large for an order",
@@ -326,7 +328,7 @@ cdef class Pipeline:
                         self._take_answer(slot, answer)
                 except (PipelineFault, StrategyStopped):
                     raise
-                except Exception as error:
+                except STRATEGY_ERRORS as error:
                     self._disable(slot, "on_order_book", error)
         return 0
 
@@ -405,7 +407,7 @@ cdef class Pipeline:
             self._take_answer(slot, signals)
         except (PipelineFault, StrategyStopped):
             raise
-        except Exception as error:
+        except STRATEGY_ERRORS as error:
             self._disable(slot, "on_market_data", error)
         return 0
 
@@ -447,7 +449,7 @@ cdef class Pipeline:
         if n < 0:
             try:
                 _raise_pending()
-            except Exception as error:
+            except STRATEGY_ERRORS as error:
                 return self._disable(slot, where, error)
         if n > SIGNALS_MAX:
             raise PipelineFault(f"strategy {slot.name} says it wrote {n} signals")
@@ -517,7 +519,7 @@ cdef class Pipeline:
         result.reason = REASON_NAMES[outcome.reason] if outcome.reason != 0 else ""
         try:
             slot.on_signal_result(signal, result)
-        except Exception as error:
+        except STRATEGY_ERRORS as error:
             self._disable(slot, "on_signal_result", error)
         return 0
 

@@ -98,7 +98,16 @@ def run(
     def make_venue(catalogue: Catalogue, ledger: Ledger, strategy_count: int) -> SimulatedVenue:
         return simulated_venue(config, catalogue, ledger, strategy_count)
 
-    assembly = assemble(config, chosen, make_venue)
+    try:
+        assembly = assemble(config, chosen, make_venue)
+    except MmatsError:
+        raise
+    except (OverflowError, ValueError) as error:
+        raise ConfigError(
+            f"a value is out of range: {error}",
+            config.name,
+            "look for an amount, share, rate or duration that can't be meant",
+        ) from error
     synthetic = [facts["instrument"] for facts in described if facts["synthetic"]]
     return _replay(
         config, assembly, data or {}, [table.name for table, _ in chosen], synthetic, progress
@@ -242,7 +251,12 @@ def _result(
         dust_units=_dust(assembly),
         carry_units=_carry(assembly),
         strategy_errors=[
-            {"strategy": name, "ts_ns": ts_ns, "where": where, "traceback": text}
+            {
+                "strategy": name,
+                "ts_ns": ts_ns,
+                "where": where,
+                "traceback": text.encode("utf-8", "replace").decode("utf-8"),
+            }
             for name, ts_ns, where, text in pipeline.errors
         ],
         marks={

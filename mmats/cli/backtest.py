@@ -1,7 +1,9 @@
 """`mmats backtest` and `mmats demo`."""
 
 import os
+import sys
 import tempfile
+from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +93,7 @@ def run_and_print(config: Config, *, as_json: bool, html: Path | None, quiet: bo
         text = f"strategy {error['strategy']} failed in {error['where']} and was disabled"
         err().print(f"[bold yellow]warning:[/] {escape(text)}")
     if html is not None and not quiet:
-        err().print(f"page: {html}")
+        err().print(f"page: {html}", markup=False)
 
 
 def run_backtest(config: Config, *, quiet: bool) -> "Report":
@@ -99,7 +101,8 @@ def run_backtest(config: Config, *, quiet: bool) -> "Report":
     # Imported here: numpy and pandas cost every other verb a second.
     from mmats.backtest import run
 
-    with progress("backtest", expected_span(config), quiet) as advance:
+    # What a strategy prints must not get between the lines of a report.
+    with redirect_stdout(sys.stderr), progress("backtest", expected_span(config), quiet) as advance:
         return run(config, progress=advance)
 
 
@@ -120,6 +123,8 @@ def check_writable(path: Path) -> None:
         raise ConfigError(f"there is no folder {folder}", "--html", "create it first")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder", "--html", "give the name of a file")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ConfigError(f"{path} is no ordinary file", "--html", "give the name of a file")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{folder} can't be written to", "--html")
 

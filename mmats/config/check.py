@@ -138,6 +138,24 @@ def check_values(config: ConfigFile, problems: list[Problem]) -> None:
     check_limits(config.risk, "risk", account.currency, problems)
 
 
+def check_costs(costs: dict[str, Costs], problems: list[Problem]) -> None:
+    """Refuse costs that can't be meant: a fee above 10 %, a spread above the price."""
+    for venue, cost in costs.items():
+        where = f"costs.venues.{venue}"
+        problems.extend(
+            Problem(f"{where}.{name}", f"{share} is more than 10%", "is it a percentage?")
+            for name, share in (("maker", cost.maker), ("taker", cost.taker))
+            if abs(share.ppm) > PPM // 10
+        )
+        if cost.spread.ppm > PPM // 10:
+            problems.append(Problem(f"{where}.spread", f"{cost.spread} is more than 10%"))
+        if cost.slippage.model == "ppm" and cost.slippage.value > PPM // 10:
+            problems.append(Problem(f"{where}.slippage", f"{cost.slippage} is more than 10%"))
+        if cost.volume_share is not None and not 0 < cost.volume_share.ppm <= PPM:
+            hint = 'above "0%" and at most "100%"; "none" lifts it'
+            problems.append(Problem(f"{where}.volume_share", f"is {cost.volume_share}", hint))
+
+
 def _check_share(where: str, share: Percent) -> list[Problem]:
     return [Problem(where, f"{share} is more than 100%")] if share.ppm > PPM else []
 

@@ -58,7 +58,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError("no such file", str(path), hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't be read: {error}", str(path)) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise ConfigError(f"is not valid TOML: {error}", str(path)) from None
 
 
@@ -73,6 +73,7 @@ def _complete(data: dict[str, Any], name: str, base_dir: Path) -> Config:
     check.check_values(file, problems)
     check.check_names(file, table, used, problems)
     costs = merge_costs(file.costs, sorted({i.venue for i in used.values()}))
+    check.check_costs(costs, problems)
     conversions = check.check_conversions(file, used, costs, problems)
     raise_problems(problems, name)
     instruments = tuple(used.values())

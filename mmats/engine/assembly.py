@@ -251,7 +251,7 @@ def _bar_source(
 def _initialize(table: StrategyTable, strategy: IStrategy) -> None:
     try:
         strategy.initialize(dict(table.params))
-    except Exception as error:  # the strategy is the user's code: whatever it raises is told
+    except (Exception, SystemExit) as error:  # the user's code: whatever it raises is told
         raise StrategyError(
             f"initialize raised {type(error).__name__}: {error}", f"strategies[{table.name}]"
         ) from error

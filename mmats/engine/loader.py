@@ -182,7 +182,7 @@ def _plainly(what: str, source: str) -> Iterator[None]:
     """Turn whatever the user's code raises into a StrategyError with the place it came from."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyError(f"{what}: {explain(error)}", source) from error
 
 

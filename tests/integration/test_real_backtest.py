@@ -179,7 +179,7 @@ def test_crypto_alone_against_exact_arithmetic(folder: Path) -> None:
         price, quantity = int(fill["price_ticks"]) * tick, int(fill["lots"]) * lot
         if fill["side"] > 0:
             money -= price * quantity
-            coins += quantity - ceil_units(ceil_units(price * quantity / 1000) / price)
+            coins += quantity - ceil_units(quantity / 1000)
         else:
             money += price * quantity - ceil_units(price * quantity / 1000)
             coins -= quantity

@@ -39,9 +39,7 @@ def play(symbols: tuple[str, ...]) -> Report:
     market = {"venue": "SIM", "market": "test", "quote": "EUR", "tick_size": "0.01"}
     config = {
         "account": {"balances": ["10000 EUR"], "pegs": {}},
-        "instruments": [
-            {**market, "symbol": s, "base": s[:3], "lot_size": "0.1"} for s in symbols
-        ],
+        "instruments": [{**market, "symbol": s, "base": s[:3], "lot_size": "0.1"} for s in symbols],
         "feeds": [{"symbol": s, "source": "memory", "interval": "1d"} for s in symbols],
         "strategies": [
             {"name": "buyer", "source": "x:Y", "symbols": list(symbols), "timeframe": "1d"}

@@ -82,8 +82,10 @@ def test_binance_takes_the_fee_of_a_buy_in_the_bought_asset() -> None:
     assert fee_of(received, BUY, 1000, 5_000_000) == (1000, BASE)
     assert fee_of(received, SELL, 1000, 5_000_000) == (50_000_000, QUOTE)
     assert fee_of({**received, "fee_asset": BASE_FEE}, SELL, 1000, 5_000_000) == (1000, BASE)
-    # 3 lots at 7,777,777: 233,333,310 * 0.1 % = 233,334 of quote = 3.0000086 units of base
-    assert fee_of(received, BUY, 3, 7_777_777) == (4, BASE)
+    # A share of what is bought, whatever the price: 3 lots = 3,000 units * 0.1 % = 3 units
+    assert fee_of(received, BUY, 3, 7_777_777) == (3, BASE)
+    # With a minimum the fee is an amount of quote first: 233,334 at 7,777,777 = 3.0000086 units
+    assert fee_of({**received, "fee_min": 1}, BUY, 3, 7_777_777) == (4, BASE)
 
 
 @pytest.mark.parametrize("asset", [THIRD_FEE, ACCOUNT_FEE])
