@@ -251,18 +251,27 @@ def _from_arrow(arrow: pa.Table, metadata: dict[str, Any]) -> ImportedTable:
     )
 
 
-def _open(path: Path) -> pq.ParquetFile:
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Turn what damage in a stored file raises into an error that says what to do."""
     try:
-        return pq.ParquetFile(path)
+        yield
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
             f"the catalog file is damaged: {error}", file=str(path), hint="import it again"
         ) from None
 
 
+def _open(path: Path) -> pq.ParquetFile:
+    with _undamaged(path):
+        return pq.ParquetFile(path, page_checksum_verification=True)
+
+
 def _read_table(path: Path) -> ImportedTable:
     file = _open(path)
-    return _from_arrow(file.read(), _metadata(file.schema_arrow, path))
+    with _undamaged(path):
+        arrow = file.read()
+    return _from_arrow(arrow, _metadata(file.schema_arrow, path))
 
 
 def _batches(path: Path, rows: int, first: int, last: int) -> Iterator[ImportedTable]:
@@ -275,7 +284,12 @@ def _batches(path: Path, rows: int, first: int, last: int) -> Iterator[ImportedT
         if (stats := file.metadata.row_group(k).column(0).statistics).max >= first
         and stats.min <= last
     ]
-    for batch in file.iter_batches(batch_size=rows, row_groups=groups) if groups else ():
+    batches = iter(file.iter_batches(batch_size=rows, row_groups=groups) if groups else ())
+    while True:
+        with _undamaged(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
         table = _from_arrow(pa.Table.from_batches([batch]), metadata)
         ts = table.columns["ts_event_ns"]
         low, high = np.searchsorted(ts, first, "left"), np.searchsorted(ts, last, "right")
@@ -296,7 +310,12 @@ def _write_atomically(table: ImportedTable, path: Path) -> None:
     try:
         with temporary.open("wb") as out:
             pq.write_table(
-                arrow, out, compression="zstd", row_group_size=_ROW_GROUP, store_schema=True
+                arrow,
+                out,
+                compression="zstd",
+                row_group_size=_ROW_GROUP,
+                store_schema=True,
+                write_page_checksum=True,
             )
             out.flush()
             os.fsync(out.fileno())
@@ -311,9 +330,12 @@ def _write_atomically(table: ImportedTable, path: Path) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time merge into a folder; another one waits for its turn."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)  # which also unlocks
 
 
 def _sync_folder(folder: Path) -> None:

@@ -473,7 +473,8 @@ cdef class Pipeline:
         self.journal.append(&record)
         self.orders.cancel_entries(slot.index, self.now_ns)
         if slot.stop_on_error:
-            raise StrategyStopped(f"strategy {slot.name!r} failed in {where}: {error}") from error
+            raise StrategyStopped(
+                f"strategy {slot.name!r} failed in {where}: {type(error).__name__}: {error}") from error
         return 0
 
     # -- reports and results ---------------------------------------------------------------------

@@ -339,6 +339,7 @@ def test_a_strategy_that_raises_in_initialize(folder: Path) -> None:
         ('return TradeSignal("BUY", "BTCUSD", 0.01)', "symbols of this run are BTCUSDT"),
         ('return TradeSignal("BUY", data.symbol, float("nan"))', "size is not a finite number"),
         ('return "BUY"', "returned str"),
+        ("raise SystemExit(0)", "SystemExit"),
     ],
 )
 def test_a_strategy_that_fails_is_disabled_or_stops_the_run(
@@ -353,6 +354,36 @@ def test_a_strategy_that_fails_is_disabled_or_stops_the_run(
     (folder / "page.html").unlink()
     write_config(folder, strategy='on_error = "stop"')
     refused(folder, "mine", "on_market_data", words.partition(": ")[2] or words)
+
+
+def test_what_a_strategy_prints_is_not_in_the_report(folder: Path) -> None:
+    write_strategy(folder, "print('hello'); raise RuntimeError('lost')")
+    assert done(folder)["schema"] == "mmats.report/1"
+    assert "hello" in backtest(folder, "--json").stderr
+
+
+def test_a_strategy_that_exits_in_import_or_initialize(folder: Path) -> None:
+    write_strategy(folder, initialize="raise SystemExit(0)")
+    refused(folder, "strategies[mine]", "SystemExit")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('volume_share = "0%"', "volume_share: is 0%"),
+        ('taker = "-100%"', "taker: -100% is more than 10%"),
+        ('slippage = "1000%"', "slippage: 1000% is more than 10%"),
+    ],
+)
+def test_costs_that_nobody_means(folder: Path, line: str, words: str) -> None:
+    path = folder / "run.toml"
+    path.write_text(f"{path.read_text()}\n[costs.venues.BINANCE]\n{line}\n")
+    refused(folder, words)
+
+
+def test_a_page_that_is_no_ordinary_file(folder: Path) -> None:
+    (folder / "page.html").symlink_to(folder / "elsewhere.html")
+    refused(folder, "is no ordinary file")
 
 
 def test_the_page_and_the_text_show_the_traceback(folder: Path) -> None:

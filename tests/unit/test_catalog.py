@@ -1,5 +1,6 @@
 """The catalog gives back what was stored, merges what is equal, refuses what contradicts."""
 
+import multiprocessing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +55,23 @@ def bar_table(
 
 def closes_of(catalog: Catalog) -> list[int]:
     return [int(c) for c in catalog.load(COIN, DataKind.BAR, MINUTE_NS)["close_ticks"]]
+
+
+def write_part(root: Path, first: int) -> None:
+    Catalog(root).write(bar_table([100 + k for k in range(first, first + 2000)], first))
+
+
+def test_processes_that_import_at_once_lose_no_row_of_each_other(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_part, args=(tmp_path, k)) for k in (1, 1001, 2001)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(timeout=60)
+        assert writer.exitcode == 0
+    catalog = Catalog(tmp_path)
+    assert len(closes_of(catalog)) == 4000
+    assert len(catalog.ranges()) == 1
 
 
 def test_ticks_and_lots_are_exact(tmp_path: Path) -> None:

@@ -195,3 +195,17 @@ def test_a_compiled_strategy_has_a_name_and_no_place_yet():
 
 def test_scripts_keep_the_contract():
     assert isinstance(Script(), IStrategy)
+
+
+@pytest.mark.parametrize("order_type", ["market", "stop", "take_profit", "trailing_stop"])
+def test_post_only_is_for_orders_that_can_wait(order_type: str) -> None:
+    with pytest.raises(SignalError, match="post_only"):
+        TradeSignal(
+            Action.BUY,
+            "BTCUSDT",
+            1.0,
+            order_type=order_type,
+            trigger=1.0,
+            trail=1.0,
+            post_only=True,
+        )
