@@ -101,7 +101,7 @@ def test_a_compiled_strategy_that_raises_is_disabled_and_others_go_on(failing):
 
 @pytest.mark.packaging
 def test_a_compiled_strategy_that_raises_can_stop_the_run(failing):
-    with pytest.raises(StrategyError, match="failed in on_bar: compiled trouble"):
+    with pytest.raises(StrategyError, match="failed in on_bar: RuntimeError: compiled trouble"):
         play_compiled(failing(), "raise", Script(), on_error="stop")
 
 

@@ -245,7 +245,10 @@ def test_a_wrong_answer_disables_with_its_traceback_and_others_go_on(answer, sai
 
 
 def test_a_failing_strategy_can_stop_the_run():
-    with pytest.raises(StrategyError, match=r"'script' failed in on_market_data: ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        StrategyError,
+        match=r"'script' failed in on_market_data: ZeroDivisionError: division by zero",
+    ):
         play({1: lambda _: 1 / 0}, CLOSES, table={"on_error": "stop"})
 
 
