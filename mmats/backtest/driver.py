@@ -249,6 +249,7 @@ def _result(
         },
         conversion_units=assembly.ledger.conversion_paid,
         dust_units=_dust(assembly),
+        balances_units=_balances(assembly),
         carry_units=_carry(assembly),
         strategy_errors=[
             {
@@ -294,6 +295,14 @@ def _dust(assembly: Assembly) -> int:
         for currency in range(len(assembly.catalogue.currencies))
         if ledger.dust(currency)
     )
+
+
+def _balances(assembly: Assembly) -> dict[str, int]:
+    ledger = assembly.ledger
+    return {
+        name: ledger.cash(index) + ledger.dust(index)
+        for index, name in enumerate(assembly.catalogue.currencies)
+    }
 
 
 def _carry(assembly: Assembly) -> int:

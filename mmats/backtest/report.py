@@ -185,6 +185,12 @@ class Report:
         return {"do_nothing": {"total_return": 0.0, "net_profit": 0.0}, "buy_and_hold": hold}
 
     @cached_property
+    def balances(self) -> dict[str, float]:
+        """What is held at the end, by currency and coin, each in its own units."""
+        held = self.result.balances_units
+        return {currency: money(units) for currency, units in held.items() if units}
+
+    @cached_property
     def unallocated(self) -> float:
         """Part of the net result that belongs to no strategy, such as conversions and rounding."""
         cells = self.result.cells_pnl
@@ -209,6 +215,7 @@ class Report:
                 "initial": money(result.initial_units),
                 "final_equity": money(result.final_units),
                 "unallocated": self.unallocated,
+                "balances": self.balances,
             },
             "metrics": self.metrics,
             "costs": self.costs,

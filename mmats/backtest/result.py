@@ -66,6 +66,8 @@ class RunResult:
     """Cost of currency conversions, positive = paid."""
     dust_units: int = 0
     """Value of holdings below one lot at the end; part of the final equity, but not sellable."""
+    balances_units: Mapping[str, int] = field(default_factory=dict)
+    """Currency or coin -> what of it is held at the end, dust included, in its own 1e-8 units."""
     carry_units: int = 0
     """Swap and rollover, positive = received."""
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -197,7 +197,11 @@ def _unallocated(report: "Report") -> list[RenderableType]:
     """The rest that makes the parts add up to the net profit; nothing where there is none."""
     value = report.unallocated
     line = Text(f"{UNALLOCATED}: ").append(signed_amount(value), _tone(value))
-    return [Text(), line, Text()] if value else [Text()]
+    held = [f"{amount:,.8f}".rstrip("0").rstrip(".") for amount in report.balances.values()]
+    names = zip(held, report.balances, strict=True)
+    closing = Text("Held at the end: " + ", ".join(f"{text} {name}" for text, name in names))
+    lines: list[RenderableType] = [line] if value else []
+    return [Text(), *lines, *([closing] if held else []), Text()] if lines or held else [Text()]
 
 
 def _largest(group: Mapping[str, dict[str, Number]]) -> list[tuple[str, dict[str, Number]]]:

@@ -91,9 +91,12 @@ def test_json_has_the_stable_keys_in_order() -> None:
 
 
 def test_money_in_json_is_exact() -> None:
-    document = Report(traded(dust_units=7, conversion_units=3, carry_units=-2)).to_dict()
+    held = {"EUR": 151_08000000, "BTC": 193, "USDT": 0}
+    run = traded(dust_units=7, conversion_units=3, carry_units=-2, balances_units=held)
+    document = Report(run).to_dict()
     assert document["account"] == {
         "currency": "EUR", "initial": 150.0, "final_equity": 151.08, "unallocated": 0.0,
+        "balances": {"EUR": 151.08, "BTC": 0.00000193},
     }  # fmt: skip
     assert document["metrics"]["net_profit"] == 1.08
     assert document["costs"] == {
