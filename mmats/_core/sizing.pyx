@@ -16,22 +16,34 @@ from mmats._core.types cimport (
 cdef int64_t PPM = 1_000_000
 
 
+cdef int _loss_of(Ledger ledger, int instrument, lots_t lots, price_ticks_t distance_ticks,
+                  money_t* out) noexcept nogil:
+    """Loss of `lots` over a distance in account currency, rounded up; -1 = it can't be computed."""
+    cdef const instrument_t* traits = &ledger.instruments[instrument]
+    cdef money_t quote
+    if mmats_mul(distance_ticks, lots, &quote) != 0:
+        return -1
+    if mmats_muldiv_ceil(quote, traits.money_num, traits.money_den, &quote) != 0:
+        return -1
+    if ledger.convert(quote, traits.quote_currency, 1, out) != 0 or out[0] <= 0:
+        return -1
+    return 0
+
+
 cdef lots_t lots_for_risk(Ledger ledger, int instrument, money_t budget,
                           price_ticks_t stop_distance_ticks) noexcept nogil:
-    cdef const instrument_t* traits = &ledger.instruments[instrument]
-    cdef int64_t scale = 1_000_000
-    cdef money_t quote, account
+    # The loss of many lots at once keeps the digits of one; where that is too large for 64 bits,
+    # one lot is dear enough to be priced alone. Rounded up, so that the lots go down.
+    cdef lots_t scale = 1_000_000
+    cdef money_t loss
     cdef int64_t lots
     if budget <= 0 or stop_distance_ticks <= 0:
         return 0
-    # Loss of `scale` lots, so that the per-lot figure keeps its digits; rounded up, lots go down.
-    if mmats_mul(stop_distance_ticks, scale, &quote) != 0:
-        return 0
-    if mmats_muldiv_ceil(quote, traits.money_num, traits.money_den, &quote) != 0:
-        return 0
-    if ledger.convert(quote, traits.quote_currency, 1, &account) != 0 or account <= 0:
-        return 0
-    if mmats_muldiv_floor(budget, scale, account, &lots, NULL) != 0:
+    if _loss_of(ledger, instrument, scale, stop_distance_ticks, &loss) != 0:
+        scale = 1
+        if _loss_of(ledger, instrument, scale, stop_distance_ticks, &loss) != 0:
+            return 0
+    if mmats_muldiv_floor(budget, scale, loss, &lots, NULL) != 0:
         return 0
     return lots
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmats._core import Ledger, Sizing
@@ -36,14 +36,17 @@ def rated_ledger(money_num: int, money_den: int, rate_ticks: int) -> Ledger:
     st.integers(1, 10**8), st.integers(1, 1000), st.integers(1, 10**6), MONEY,
     st.integers(1, 10**6),
 )  # fmt: skip
+@example(num=94362113, den=89, rate=29494, budget=9_223_372_040_837, distance=29495)
 def test_the_stop_never_costs_more_than_the_budget(
     num: int, den: int, rate: int, budget: int, distance: int
 ) -> None:
     lots = risk_lots(rated_ledger(num, den, rate), 0, budget, distance)
     loss_of_one = Fraction(distance * num, den) * Fraction(rate, 100)
     assert lots * loss_of_one <= budget
-    # A million lots are priced at once, rounded up by at most one unit of each currency.
-    slack = (Fraction(rate, 100) + 2) / 10**6
+    # A million lots are priced at once, or one where that is too much for 64 bits; the price is
+    # rounded up by at most one unit of each currency.
+    fits = loss_of_one * 10**6 < 2**60
+    slack = (Fraction(rate, 100) + 2) / (10**6 if fits else 1)
     assert (lots + 1) * (loss_of_one + slack) > budget
 
 
