@@ -108,7 +108,7 @@ cdef class AccountState:
     cdef int strategy
     cdef dict symbols         # symbol -> instrument index, both spellings
     cdef list names           # instrument index -> symbol
-    cdef scale_t* scales
+    cdef scale_t* scales      # its own copy: a strategy may ask after the run
     # -- private --
     cdef int _index(self, str symbol) except -1
 

@@ -380,6 +380,12 @@ class Position:
 cdef class AccountState:
     """Live view of the account as one strategy sees it; money in the account currency."""
 
+    def __cinit__(self):
+        self.scales = NULL
+
+    def __dealloc__(self):
+        free(self.scales)
+
     def __init__(self):
         raise TypeError("AccountState is made by the engine and reached as self.account")
 

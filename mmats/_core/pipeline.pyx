@@ -175,7 +175,10 @@ cdef class Pipeline:
         account.strategy = index
         account.symbols = self.symbols
         account.names = self.names
-        account.scales = self.scales
+        account.scales = <scale_t*>calloc(len(self.names), sizeof(scale_t))
+        if account.scales == NULL:
+            raise MemoryError("pipeline: no memory")
+        memcpy(account.scales, self.scales, len(self.names) * sizeof(scale_t))
         if slot.compiled is not None:
             slot.compiled.ledger = self.ledger
             slot.compiled.index = index

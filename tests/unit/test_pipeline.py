@@ -1,5 +1,6 @@
 """What strategies are told and what becomes of what they say, through the whole pipeline."""
 
+import gc
 import math
 from typing import Any
 
@@ -497,3 +498,12 @@ def test_a_strategy_need_not_listen():
 
 def test_signals_are_counted_by_strategy():
     assert pd.Series(play({0: buy(), 1: sell()}, CLOSES)[1].order_counts)["signals"] == 2
+
+
+def test_the_account_can_be_asked_after_the_run() -> None:
+    script, _ = play({1: TradeSignal("BUY", SYMBOL, 1.5)}, CLOSES)
+    accounts = [play({1: TradeSignal("BUY", SYMBOL, 2.5)}, CLOSES)[0].account for _ in range(20)]
+    gc.collect()
+    assert script.account.position(SYMBOL) == 1.5
+    assert {account.position(SYMBOL) for account in accounts} == {2.5}
+    assert script.account.positions[SYMBOL].quantity == 1.5
