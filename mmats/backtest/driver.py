@@ -197,6 +197,12 @@ def _replay(
             hint="look for absurd prices or sizes in the data: mmats data show",
         ) from error
     wall_s = time.perf_counter() - started
+    if assembly.venue.cut_count:
+        raise MmatsError(
+            f"the simulated venue could not finish {assembly.venue.cut_count} events: too many "
+            "reports were waiting",
+            hint="fewer working orders, or fewer signals at one moment",
+        )
     return Report(_result(config, assembly, replay, names, synthetic, wall_s))
 
 
