@@ -4,10 +4,10 @@ from typing import Protocol
 
 
 class IClock(Protocol):
-    """Time as the engine sees it; in a backtest it is the time of the event being replayed."""
+    """Time as the engine sees it: the wall clock, or the time of a replayed feed."""
 
     def now_ns(self) -> int:
-        """Nanoseconds since 1970-01-01 UTC."""
+        """Nanoseconds since 1970-01-01 UTC; never goes back within a run."""
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since an arbitrary start, for durations only; never goes back."""
