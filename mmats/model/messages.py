@@ -46,7 +46,7 @@ class Request(Message, frozen=True, kw_only=True):
     v: Literal[1]
     id: Id
     session: Annotated[str, Meta(max_length=64)] = ""  # empty: only `hello` may be asked
-    deadline_ns: Annotated[int, Meta(gt=0, lt=2**63)]  # UTC; not executed later than this
+    deadline_ns: Annotated[int, Meta(gt=0, le=2**63 - 1)]  # UTC; not executed later than this
     command: Annotated[str, Meta(min_length=1, max_length=64)]
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
@@ -112,7 +112,7 @@ class Flatten(Message, frozen=True, kw_only=True):
 class Cancel(Message, frozen=True, kw_only=True):
     """Cancel one order (`order_id` above 0), or the orders of a scope."""
 
-    order_id: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    order_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     scope: Scope | None = None
     dry_run: bool = False
 
