@@ -55,6 +55,7 @@ try:
         TradingState,
         VenueReason,
     )
+    from mmats._core.views import open_orders, resubmit_open
 except ModuleNotFoundError as error:
     raise ImportError(
         "the compiled core of mmats is not built: run `make build`, or `pip install .`"
@@ -114,4 +115,6 @@ __all__ = [
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "open_orders",
+    "resubmit_open",
 ]
