@@ -23,6 +23,7 @@ try:
     )
     from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.exchange import Exchange
+    from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
@@ -83,6 +84,7 @@ __all__ = [
     "EventFlag",
     "EventKind",
     "Exchange",
+    "ExecutionPort",
     "FeeAsset",
     "IndicatorError",
     "IndicatorSet",
@@ -108,6 +110,8 @@ __all__ = [
     "RecordKind",
     "Replay",
     "ReportKind",
+    "ReportsFull",
+    "RequestKind",
     "RingJournal",
     "RiskGate",
     "Settlement",
