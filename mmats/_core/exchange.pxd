@@ -15,6 +15,7 @@ cdef class Exchange:
     cdef dict histories             # order id -> bytearray of its reports, refused cancels left out
     cdef dict instruments           # order id -> instrument, of orders that have not ended
     cdef bytearray outbox           # reports that nobody has taken yet
+    cdef int64_t trade_id_base
     cdef readonly int64_t submit_count
     cdef readonly int64_t duplicate_count
     cdef readonly int64_t own_order_count

@@ -9,9 +9,13 @@ from mmats._core.matching import SimulatedVenue
 
 @final
 class Exchange:
-    """Executes requests on a simulated venue, each order id once, and keeps what it reported."""
+    """Executes requests on a simulated venue, each order id once, and keeps what it reported.
 
-    def __init__(self, venue: SimulatedVenue) -> None: ...
+    Trade ids count up by one from `trade_id_base` + 1: a venue process that starts anew must not
+    use those of the last one again.
+    """
+
+    def __init__(self, venue: SimulatedVenue, *, trade_id_base: int = 0) -> None: ...
     @property
     def venue(self) -> SimulatedVenue:
         """The venue that matches."""

@@ -35,8 +35,11 @@ cdef inline bint is_end(const report_t* report) noexcept nogil:
 @cython.final
 cdef class Exchange:
 
-    def __init__(self, SimulatedVenue venue not None):
+    def __init__(self, SimulatedVenue venue not None, *, int64_t trade_id_base=0):
+        if not 0 <= trade_id_base < 1LL << 62:
+            raise ValueError(f"trade ids can't begin after {trade_id_base}")
         self.venue = venue
+        self.trade_id_base = trade_id_base
         self.histories = {}
         self.instruments = {}
         self.outbox = bytearray()
@@ -203,6 +206,8 @@ cdef class Exchange:
         """Take what the venue has reported by now, and remember it."""
         cdef report_t report
         while self.venue.next_report(now_ns, &report):
+            if report.kind == REPORT_FILLED:
+                report.trade_id += self.trade_id_base
             self._keep(&report)
         return 0
 

@@ -51,6 +51,13 @@ def test_a_market_order_fills_at_the_touch() -> None:
     assert (exchange.submit_count, exchange.fill_count, exchange.open_orders()) == (1, 1, [])
 
 
+def test_trade_ids_can_begin_beyond_those_of_an_earlier_process() -> None:
+    exchange = Exchange(venue(), trade_id_base=1000)
+    exchange.on_events(quote(SECOND, 99, 101))
+    exchange.on_requests(request(SUBMIT, ORDER), 2 * SECOND)
+    assert exchange.take_reports(2 * SECOND)["trade_id"].tolist() == [0, 1001]
+
+
 def test_cancel_and_modify_reach_a_resting_order() -> None:
     exchange = quoted()
     exchange.on_requests(request(SUBMIT, ORDER, type=LIMIT, price_ticks=90), 2 * SECOND)
