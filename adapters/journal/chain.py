@@ -127,9 +127,30 @@ def note_payload(note: Note) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
+def read_note(payload: bytes) -> tuple[str, dict[str, object]]:
+    """Kind and data of a note; ValueError where it is none."""
+    fields = orjson.loads(payload)
+    if not isinstance(fields, dict) or not isinstance(fields.get("data"), dict):
+        raise ValueError("an entry is marked as a note and is none")
+    return str(fields.get("kind")), fields["data"]
+
+
 def image_payload(image: bytes) -> bytes:
     """Hash (blake2b, 16 bytes) and size of a state image."""
     return IMAGE.pack(blake2b(image, digest_size=16).digest(), len(image))
+
+
+def read_seal(payload: bytes) -> tuple[int, int, int, bytes]:
+    """Epoch, first and last entry, and MAC of a seal; ValueError where it is none."""
+    if len(payload) != SEAL.size:
+        raise ValueError("an entry is marked as a seal and is none")
+    epoch, first, last, mac = SEAL.unpack(payload)
+    return epoch, first, last, mac
+
+
+def payload_of(value: bytes) -> bytes:
+    """The payload of a stored entry."""
+    return value[HEADER.size : -HASH_SIZE]
 
 
 def cut_payload(first: int, last: int, reason: str) -> bytes:
