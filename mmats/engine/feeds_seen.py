@@ -1,4 +1,4 @@
-"""What the trading thread knows of each feed: alive, silent, stale or ended; gaps and lag."""
+"""What the trading thread knows of each feed: alive, silent, stale or ended, and its lag."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,17 +9,15 @@ from mmats.ports.bus import FeedFrame, FrameKind
 @dataclass(slots=True)
 class _Feed:
     session: int = 0
-    sequence: int = 0
     state: str = "waiting"
     seen_ns: int = 0
     frames: int = 0
     events: int = 0
-    gaps: int = 0
     lag_ns: int = 0
 
 
 class FeedsSeen:
-    """Follows sessions and sequences of feeds; nothing here changes a decision.
+    """Follows the state of each feed; nothing here changes a decision.
 
     Parameters
     ----------
@@ -42,20 +40,15 @@ class FeedsSeen:
         problem = ""
         if frame.session != feed.session:
             problem = f"session {frame.session:x} begins"
-            feed.session, feed.sequence = frame.session, frame.sequence - 1
-        if frame.sequence != feed.sequence + 1:
-            feed.gaps += 1
-            problem = f"gap: frame {feed.sequence} is followed by {frame.sequence}"
-        feed.sequence = frame.sequence
+            feed.session = frame.session
         feed.seen_ns = now_ns
         feed.frames += 1
         feed.events += len(frame.events)
         feed.lag_ns = max(0, wall_ns - frame.sent_ns)
         state = {FrameKind.END: "ended", FrameKind.STALE: "stale"}.get(frame.kind)
         if state is None:
-            state = (
-                "stale" if frame.kind is FrameKind.HEARTBEAT and feed.state == "stale" else "live"
-            )
+            is_idle = frame.kind is FrameKind.HEARTBEAT
+            state = "stale" if is_idle and feed.state == "stale" else "live"
         if state != feed.state:
             problem = problem or f"{feed.state} -> {state}"
             feed.state = state
@@ -82,7 +75,6 @@ class FeedsSeen:
                 "state": feed.state,
                 "frames": feed.frames,
                 "events": feed.events,
-                "gaps": feed.gaps,
                 "lag_ms": round(feed.lag_ns / 1e6, 1),
             }
             for index, feed in self._feeds.items()

@@ -17,13 +17,14 @@ import orjson
 import mmats
 from mmats.config import Config
 from mmats.config.load import read_toml
+from mmats.engine import feeds
 from mmats.engine.budget import CallWatch, Overrun
 from mmats.engine.clock import FeedClock, WallClock
 from mmats.engine.exposition import MetricsEndpoint
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.kill import KillSwitch
 from mmats.engine.locks import EngineLock
-from mmats.engine.logs import LogOptions, Logs
+from mmats.engine.logs import LogOptions, Logs, get_logger
 from mmats.engine.loop import TradingLoop
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.modes import Mode, check_modes
@@ -74,8 +75,8 @@ class Engine:
             )
         profile.create()
         self._opened(EngineLock(profile))
-        logs = self._opened(Logs(profile.logs_dir, "engine", LogOptions.of(config.logs), self.run))
-        log = logs.logger
+        self._opened(self._logs().start())
+        log = get_logger("engine")
         writer, recovered = self._open_journal()
         watch = self._watch(log)
         session = Session(config, guard=watch.attach)
@@ -91,10 +92,10 @@ class Engine:
         kill = KillSwitch(profile.kill_file, wake=bus.wake)
         kill.install()
         self._catch_stop(bus.wake)
-        feeds = FeedsSeen(config.engine.feed_timeout.ns)
+        seen = FeedsSeen(config.engine.feed_timeout.ns)
         metrics = EngineMetrics()
         facts = self._facts(session, recovered, notes)
-        publisher = Publisher(session, control, writer, feeds, metrics, facts)
+        publisher = Publisher(session, control, writer, seen, metrics, facts)
         loop = TradingLoop(
             session,
             bus,
@@ -105,7 +106,7 @@ class Engine:
             stop_asked=lambda: self._stop_reason,
             kill_asked=kill.tripped,
             publisher=publisher,
-            feeds=feeds,
+            feeds=seen,
         )
         metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
         self._serve_metrics(metrics)
@@ -121,6 +122,11 @@ class Engine:
         return reason
 
     # -- parts -----------------------------------------------------------------------------------
+
+    def _logs(self) -> Logs:
+        table = self.config.logs
+        options = LogOptions(table.level, table.size_max, table.files, echo="warning")
+        return Logs(self.profile.logs_dir, "engine", run=self.run, options=options)
 
     def _opened(self, part: Any) -> Any:
         self._closing.append(part.close)
@@ -240,7 +246,7 @@ class Engine:
 
 def is_live(config: Config) -> bool:
     """Whether the feeds run in real time; ConfigError where some do and others do not."""
-    live = {feed.live or feed.source == "tail" for feed in config.feeds}
+    live = {feeds.is_live(feed) for feed in config.feeds}
     if len(live) > 1:
         raise ConfigError(
             "some feeds are live and others replay stored data: they have no common time",
