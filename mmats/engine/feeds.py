@@ -1,7 +1,6 @@
 """Opens the market data that a configuration names: stored, made up, or as it comes."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -77,9 +77,7 @@ def operator_records(config: Config, blocks: list[Rows]) -> tuple[Session, Rows]
     """Journal of an operator session whose orders go to a simulated venue, in lock step."""
     session = Session(config)
     ledger = session.ledger
-    exchange = Exchange(
-        simulated_venue(config, session.catalogue, ledger, len(session.names))
-    )
+    exchange = Exchange(simulated_venue(config, session.catalogue, ledger, len(session.names)))
     port = session.port
     assert port is not None
 

@@ -45,7 +45,9 @@ def kinds(records):
 
 
 def test_there_is_something_to_compare(backtest):
-    found = {int(kind): int((backtest["kind"] == kind).sum()) for kind in np.unique(backtest["kind"])}
+    found = {
+        int(kind): int((backtest["kind"] == kind).sum()) for kind in np.unique(backtest["kind"])
+    }
     assert found[RecordKind.RECORD_SIGNAL] > 50
     assert found[RecordKind.RECORD_FILLED] > 50
 
