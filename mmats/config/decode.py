@@ -25,6 +25,7 @@ _UNITS = (
     units.Rate,
     units.SignedPercent,
     units.Slippage,
+    units.Speed,
     units.Spread,
     units.YearlyRate,
 )
