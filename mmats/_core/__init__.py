@@ -22,15 +22,20 @@ try:
         TradeSignal,
     )
     from mmats._core.costs import FeeAsset, SlippageModel
+    from mmats._core.exchange import Exchange
+    from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
         EVENT_DTYPE,
         QUOTE_DTYPE,
         RECORD_DTYPE,
+        REPORT_DTYPE,
+        REQUEST_DTYPE,
         TRADE_DTYPE,
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
+    from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
     from mmats._core.ledger import Ledger
     from mmats._core.limits import NO_LIMIT
@@ -49,12 +54,14 @@ try:
         OrderRole,
         OrderState,
         OrderType,
+        ReportKind,
         Settlement,
         Side,
         TimeInForce,
         TradingState,
         VenueReason,
     )
+    from mmats._core.views import open_orders, resubmit_open
 except ModuleNotFoundError as error:
     raise ImportError(
         "the compiled core of mmats is not built: run `make build`, or `pip install .`"
@@ -67,6 +74,8 @@ __all__ = [
     "NO_LIMIT",
     "QUOTE_DTYPE",
     "RECORD_DTYPE",
+    "REPORT_DTYPE",
+    "REQUEST_DTYPE",
     "TRADE_DTYPE",
     "Account",
     "AccountState",
@@ -76,10 +85,15 @@ __all__ = [
     "CompiledStrategy",
     "EventFlag",
     "EventKind",
+    "Exchange",
+    "ExecutionPort",
     "FeeAsset",
+    "FeedFault",
+    "FeedProblem",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
+    "Intake",
     "JournalFull",
     "Ledger",
     "LedgerFault",
@@ -100,6 +114,9 @@ __all__ = [
     "Reason",
     "RecordKind",
     "Replay",
+    "ReportKind",
+    "ReportsFull",
+    "RequestKind",
     "RingJournal",
     "RiskGate",
     "Settlement",
@@ -114,4 +131,6 @@ __all__ = [
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "open_orders",
+    "resubmit_open",
 ]

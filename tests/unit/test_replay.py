@@ -10,9 +10,9 @@ import pytest
 from adapters.feeds.catalog import Catalog
 from mmats._core import BAR_DTYPE, EventFlag, EventKind, OutOfOrder, Replay
 from mmats.backtest import Report, run
-from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
+from mmats.engine.simulation import simulated_venue
 from mmats.model import MarketData, TradeSignal
 from mmats.model.errors import DataError
 from mmats.plugins import load_plugins
