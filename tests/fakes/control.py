@@ -17,7 +17,28 @@ from mmats.model.profile import Profile
 from tests.fakes.profiles import temporary_profile
 
 WAIT_S = 10.0
-PASSPHRASE = "a passphrase of some length"
+PASSPHRASE = " ".join(["a", "passphrase", "of", "some", "length"])
+
+BODIES: dict[str, dict[str, Any]] = {
+    "hello": {"token": "mm_of_nobody"},
+    "ping": {},
+    "snapshot": {},
+    "reauthenticate": {"passphrase": PASSPHRASE},
+    "pause": {"scope": "market:crypto"},
+    "halt": {"reason": "test"},
+    "flatten": {"scope": "strategy:trend", "dry_run": True},
+    "cancel": {"order_id": 7},
+    "order.submit": {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"},
+    "strategy.enable": {"name": "trend"},
+    "strategy.disable": {"name": "trend"},
+    "mode": {"mode": "advisory"},
+    "limit.set": {"limit": "daily_loss_max", "value": "2%"},
+    "resume": {"reason": "all is well"},
+    "strategy.reload": {"name": "trend"},
+    "strategy.load": {"name": "trend", "source": "trend.py:Trend"},
+    "down": {},
+}
+"""A body that each command takes."""
 
 
 class FakeClock:
@@ -61,7 +82,7 @@ class RawClient:
         self.count = 0
         self._now_ns = clock.now_ns if clock is not None else time.time_ns
 
-    def payload(self, command: str, body: Any = None, **fields: Any) -> bytes:
+    def payload(self, command: str, body: Any = None, /, **fields: Any) -> bytes:
         """A request; fields of it can be replaced."""
         self.count += 1
         request = {
@@ -82,7 +103,7 @@ class RawClient:
         assert self.socket.poll(int(wait_s * 1_000)), "no reply in time"
         return msgspec.json.decode(self.socket.recv(), type=Reply)
 
-    def ask(self, command: str, body: Any = None, **fields: Any) -> Reply:
+    def ask(self, command: str, body: Any = None, /, **fields: Any) -> Reply:
         self.send(self.payload(command, body, **fields))
         return self.receive()
 
@@ -182,8 +203,7 @@ def make_users(profile: Profile) -> tuple[UserStore, dict[Role, str]]:
     users.create_defaults()
     users.set_passphrase(PASSPHRASE)
     tokens = {
-        role: (profile.keys_dir / f"{role.name.lower()}.token").read_text().strip()
-        for role in Role
+        role: (profile.keys_dir / f"{role.name.lower()}.token").read_text().strip() for role in Role
     }
     return users, tokens
 
