@@ -35,6 +35,7 @@ try:
         TRADE_DTYPE,
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
+    from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
     from mmats._core.ledger import Ledger
     from mmats._core.limits import NO_LIMIT
@@ -60,6 +61,7 @@ try:
         TradingState,
         VenueReason,
     )
+    from mmats._core.views import open_orders, resubmit_open
 except ModuleNotFoundError as error:
     raise ImportError(
         "the compiled core of mmats is not built: run `make build`, or `pip install .`"
@@ -86,9 +88,12 @@ __all__ = [
     "Exchange",
     "ExecutionPort",
     "FeeAsset",
+    "FeedFault",
+    "FeedProblem",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
+    "Intake",
     "JournalFull",
     "Ledger",
     "LedgerFault",
@@ -126,4 +131,6 @@ __all__ = [
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "open_orders",
+    "resubmit_open",
 ]

@@ -17,6 +17,7 @@ _VERBS = {
     "data": "mmats.cli.data:data",
     "demo": "mmats.cli.backtest:demo",
     "strategy": "mmats.cli.strategy:strategy",
+    "users": "mmats.cli.users:users",
     "venue": "mmats.cli.venue:venue",
 }
 

@@ -15,6 +15,7 @@ from mmats.config import Config, load_config
 from mmats.config.schema import FeedTable
 from mmats.config.units import Percent
 from mmats.engine.assembly import Catalogue, feeds_by_instrument
+from mmats.engine.feeds import stored_events
 from mmats.engine.simulation import simulated_venue
 from mmats.model.errors import ConfigError
 from mmats.model.profile import PROFILES, Profile
@@ -75,23 +76,20 @@ def _share(key: str, text: str) -> float:
 
 def _open(config: Config, faults: dict[str, Any], book: Path | None) -> Any:
     """Build the venue: its prices are those of the feeds, as they would be in a backtest."""
-    # Imported here: it brings pandas along.
-    from mmats.backtest.sources import open_feed
-
     catalogue = Catalogue.of(config)
-    marks = [open_feed(config, feed, index, {}) for index, feed in _first_feeds(config, catalogue)]
+    marks = [stored_events(config, feed, (None, None)) for feed in _first_feeds(config, catalogue)]
     # One more for orders that belong to no strategy.
     simulated = simulated_venue(config, catalogue, None, len(config.strategies) + 1)
     return plugin("mmats.venues", "rehearsal")(simulated, marks=marks, faults=faults, book=book)
 
 
-def _first_feeds(config: Config, catalogue: Catalogue) -> list[tuple[int, FeedTable]]:
+def _first_feeds(config: Config, catalogue: Catalogue) -> list[FeedTable]:
     """Return one feed of prices for each instrument."""
     found: dict[int, FeedTable] = {}
     for index, feed in feeds_by_instrument(config, catalogue):
         if feed.kind != "delta":
             found.setdefault(index, feed)
-    return list(found.items())
+    return list(found.values())
 
 
 def _serve(server: Any, rehearsal: Any) -> None:
