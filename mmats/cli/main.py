@@ -20,6 +20,7 @@ _VERBS = {
     "replay": "mmats.cli.replay:replay",
     "strategy": "mmats.cli.strategy:strategy",
     "users": "mmats.cli.users:users",
+    "venue": "mmats.cli.venue:venue",
 }
 
 
