@@ -22,12 +22,15 @@ try:
         TradeSignal,
     )
     from mmats._core.costs import FeeAsset, SlippageModel
+    from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
         EVENT_DTYPE,
         QUOTE_DTYPE,
         RECORD_DTYPE,
+        REPORT_DTYPE,
+        REQUEST_DTYPE,
         TRADE_DTYPE,
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
@@ -50,6 +53,7 @@ try:
         OrderRole,
         OrderState,
         OrderType,
+        ReportKind,
         Settlement,
         Side,
         TimeInForce,
@@ -68,6 +72,8 @@ __all__ = [
     "NO_LIMIT",
     "QUOTE_DTYPE",
     "RECORD_DTYPE",
+    "REPORT_DTYPE",
+    "REQUEST_DTYPE",
     "TRADE_DTYPE",
     "Account",
     "AccountState",
@@ -77,6 +83,7 @@ __all__ = [
     "CompiledStrategy",
     "EventFlag",
     "EventKind",
+    "ExecutionPort",
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
@@ -104,6 +111,9 @@ __all__ = [
     "Reason",
     "RecordKind",
     "Replay",
+    "ReportKind",
+    "ReportsFull",
+    "RequestKind",
     "RingJournal",
     "RiskGate",
     "Settlement",

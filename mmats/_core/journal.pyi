@@ -23,6 +23,17 @@ class RecordKind(IntEnum):
     RECORD_STATE = 12
     RECORD_LATE_FILL = 13
     RECORD_CONVERSION = 14
+    RECORD_ADVISED = 15
+    RECORD_UNKNOWN = 16
+    RECORD_NOT_FOUND = 17
+
+class StateScope(IntEnum):
+    """What a record of kind RECORD_STATE is about."""
+
+    SCOPE_ENABLED = 0
+    SCOPE_GLOBAL = 1
+    SCOPE_MARKET = 2
+    SCOPE_STRATEGY = 3
 
 class JournalFull(Exception):
     """The journal's reader is too slow: trading must stop, nothing may be lost."""
