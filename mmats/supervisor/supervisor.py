@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from mmats.engine.kill import write_kill_file
+from mmats.engine.locks import FileLock
 from mmats.engine.logs import get_logger
 from mmats.model.errors import MmatsError
 from mmats.model.profile import Profile
@@ -25,7 +26,6 @@ from mmats.supervisor.children import (
     Part,
     RestartPolicy,
 )
-from mmats.supervisor.locks import FileLock
 from mmats.supervisor.pids import (
     ChildState,
     Status,
