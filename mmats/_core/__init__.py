@@ -37,6 +37,7 @@ try:
         TRADE_DTYPE,
     )
     from mmats._core.indicators import IndicatorError, IndicatorSet
+    from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
     from mmats._core.ledger import Ledger
     from mmats._core.limits import NO_LIMIT
@@ -90,9 +91,12 @@ __all__ = [
     "EventKind",
     "ExecutionPort",
     "FeeAsset",
+    "FeedFault",
+    "FeedProblem",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
+    "Intake",
     "JournalFull",
     "Ledger",
     "LedgerFault",

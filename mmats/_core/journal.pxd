@@ -83,3 +83,8 @@ cdef class RingJournal(JournalPort):
     cdef int64_t capacity
     cdef int64_t taken_count
     cdef int64_t position             # where the next record goes
+
+    # Records that nobody has taken yet.
+    cdef int64_t waiting(self) noexcept nogil
+    # Go on after `record_count` records of an earlier run; none may be waiting.
+    cdef void resume(self, uint64_t state_hash, int64_t record_count) noexcept nogil

@@ -68,4 +68,6 @@ class RingJournal(JournalPort):
 
     def __new__(cls, capacity: int) -> Self: ...
     def take(self) -> NDArray[Any]:
-        """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""
+        """Return all records that wait, in order, as a read-only array of ``RECORD_DTYPE``."""
+    def take_bytes(self) -> bytes:
+        """Return all records that wait, in order, as bytes of ``RECORD_DTYPE``."""
