@@ -16,6 +16,7 @@ _VERBS = {
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
     "demo": "mmats.cli.backtest:demo",
+    "feed": "mmats.cli.feed:feed",
     "strategy": "mmats.cli.strategy:strategy",
 }
 

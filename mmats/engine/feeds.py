@@ -1,7 +1,6 @@
 """Opens the market data that a configuration names: stored, made up, or as it comes."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +44,7 @@ def source_of(config: Config, feed: FeedTable, *, endless: bool = False) -> IDat
         seed=config.backtest.seed,
         days=feed.days,
         start_ns=feed.start.ns,
+        stamp=feed.stamp,
         endless=endless,
     )
     source: IDataFeed = plugin("mmats.feeds", feed.source)(options)
