@@ -18,6 +18,7 @@ _VERBS = {
     "demo": "mmats.cli.backtest:demo",
     "engine": "mmats.cli.engine:engine",
     "replay": "mmats.cli.replay:replay",
+    "feed": "mmats.cli.feed:feed",
     "strategy": "mmats.cli.strategy:strategy",
     "users": "mmats.cli.users:users",
     "venue": "mmats.cli.venue:venue",
