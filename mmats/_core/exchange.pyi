@@ -39,6 +39,9 @@ class Exchange:
     def open_orders(self) -> list[int]:
         """Return the ids of all orders that have not ended, oldest first."""
 
+    def open_positions(self) -> int:
+        """Return how many positions of a strategy in an instrument are not flat."""
+
     def on_events(
         self, events: NDArray[Any], on_step: Callable[[int], object] | None = None
     ) -> None:

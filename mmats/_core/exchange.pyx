@@ -51,6 +51,12 @@ cdef class Exchange:
     def open_orders(self):
         return list(self.instruments)
 
+    def open_positions(self):
+        cdef int cell, count = 0
+        for cell in range(self.venue.strategy_count * self.venue.instrument_count):
+            count += self.venue.positions[cell] != 0
+        return count
+
     def on_events(self, events, on_step=None):
         cdef const uint8_t[::1] raw = events.view("u1")
         cdef Py_ssize_t k

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mmats.engine.kill import write_kill_file
+from mmats.engine.locks import FileLock
 from mmats.engine.logs import get_logger
 from mmats.model.errors import MmatsError
 from mmats.model.profile import Profile
@@ -21,7 +22,6 @@ from mmats.supervisor.children import (
     Part,
     RestartPolicy,
 )
-from mmats.supervisor.locks import FileLock
 from mmats.supervisor.pids import (
     ChildState,
     Status,

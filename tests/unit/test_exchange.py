@@ -166,7 +166,9 @@ def test_flatten_closes_every_position_with_ids_of_its_own(side: int) -> None:
         fields = {"side": side, "strategy": strategy, "quantity_lots": 3}
         exchange.on_requests(request(SUBMIT, order_id(slot), **fields), 2 * SECOND)
     said(exchange)
+    assert exchange.open_positions() == 2
     ids = exchange.flatten(3 * SECOND)
+    assert exchange.open_positions() == 0
     assert len(set(ids)) == 2
     assert min(ids) > order_id(0, 2**40)
     assert [exchange.venue.position_lots(k, 0) for k in (0, 1)] == [0, 0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmats.engine.locks import FileLock, LockHeld, is_locked
 from mmats.model.errors import ConfigError
 from mmats.model.profile import Profile
 from mmats.supervisor import ChildState, children_state
@@ -19,7 +20,6 @@ from mmats.supervisor.children import (
     RestartPolicy,
     child_environment,
 )
-from mmats.supervisor.locks import FileLock, LockHeld, is_locked
 from mmats.supervisor.pids import start_ticks, write_state
 
 
@@ -60,7 +60,7 @@ def test_a_lock_is_held_by_one_and_freed_by_any_end(tmp_path: Path) -> None:
             FileLock(path, "an engine")
     assert not is_locked(path)
     code = (
-        "import os, sys; from pathlib import Path; from mmats.supervisor.locks import FileLock\n"
+        "import os, sys; from pathlib import Path; from mmats.engine.locks import FileLock\n"
         "lock = FileLock(Path(sys.argv[1]), 'x'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
