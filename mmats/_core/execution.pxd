@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-from mmats._core.orders cimport ORDER_SLOTS
+from mmats._core.order_table cimport ORDER_SLOTS
 from mmats._core.types cimport lots_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 

@@ -7,13 +7,13 @@ here, so that a broken or hostile venue process can't break the books.
 """
 
 cimport cython
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from mmats._core.orders cimport ORDER_SLOTS
+from mmats._core.order_table cimport ORDER_SLOTS
 from mmats._core.types cimport (
     REPORT_ACCEPTED, REPORT_FILLED, REPORT_NOT_FOUND, ROLE_ENTRY, ROLE_MANUAL, lots_t, order_t,
     price_ticks_t, report_t, ts_ns_t,

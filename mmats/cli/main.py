@@ -16,6 +16,8 @@ _VERBS = {
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
     "demo": "mmats.cli.backtest:demo",
+    "engine": "mmats.cli.engine:engine",
+    "replay": "mmats.cli.replay:replay",
     "strategy": "mmats.cli.strategy:strategy",
     "users": "mmats.cli.users:users",
     "venue": "mmats.cli.venue:venue",

@@ -13,12 +13,14 @@ class WallClock:
         """Start from what both clocks show now."""
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._last_ns = 0
-        self.jump_ns = 0
 
     def now_ns(self) -> int:
         """UTC; while the machine's clock is behind what was told last, that is told again."""
         self._last_ns = max(self._last_ns, time.time_ns())
         return self._last_ns
+
+    def follow(self, ts_ns: int) -> None:
+        """Events do not set this clock."""
 
     def monotonic_ns(self) -> int:
         """For durations."""

@@ -1,42 +1,66 @@
-"""One engine a profile: a lock that the system lets go of when its process dies, however."""
+"""A lock that a process holds for as long as it lives, however it ends."""
 
 import fcntl
 import os
+from pathlib import Path
+from typing import Self
 
 from mmats.model.errors import MmatsError
-from mmats.model.profile import Profile
 
 
-class AlreadyRunning(MmatsError):
+class LockHeld(MmatsError):
     """Another process holds the lock."""
 
 
-class EngineLock:
-    """Held for the life of an engine process; its file names the process.
+class FileLock:
+    """An exclusive `flock`; the file holds the process id of its owner and is never removed.
 
     Raises
     ------
-    AlreadyRunning
-        Another engine runs on this profile.
+    LockHeld
+        Another process has it; the error names that process.
     """
 
-    def __init__(self, profile: Profile) -> None:
-        path = profile.lock_file
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, path: Path, what: str) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._file, 20).decode(errors="replace").strip() or "unknown"
-            os.close(self._file)
-            raise AlreadyRunning(
-                f"an engine already runs on profile {profile.name} (process {holder})",
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._handle, 20, 0).decode(errors="replace").strip()
+            os.close(self._handle)
+            raise LockHeld(
+                f"{what} is running already" + (f" as process {owner}" if owner else ""),
                 str(path),
-                "stop it with `mmats down`, or use another profile or --home",
-            ) from None
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+                "stop it first, or use another profile",
+            ) from error
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Let the next engine in."""
-        os.ftruncate(self._file, 0)
-        os.close(self._file)
+        """Give the lock back."""
+        if self._handle >= 0:
+            os.ftruncate(self._handle, 0)
+            os.close(self._handle)
+            self._handle = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock now."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

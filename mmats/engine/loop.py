@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mmats._core import RECORD_DTYPE
+from mmats._core import RECORD_DTYPE, ExecutionPort, RequestKind
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.published import record_event
@@ -164,9 +164,7 @@ class TradingLoop:
         if self.session.journal.record_count != before:
             self._decided_ns = self._decided_ns or self._turn_ns
             self._publisher.decided(self._turn_ns)
-        follow = getattr(self._clock, "follow", None)
-        if follow is not None:
-            follow(self.session.pipeline.now_ns)
+        self._clock.follow(self.session.pipeline.now_ns)
         for instrument, problem, ts_ns, observed, limit in self.session.intake.take_problems():
             symbol = "?"
             if 0 <= instrument < len(self.session.catalogue.instruments):
@@ -337,17 +335,16 @@ class TradingLoop:
             self._end_trading(reason)
             if self.session.port is not None:
                 self.session.controls.cancel_all(self.session.pipeline.now_ns)
-                self._send_cancels()
+                self._send_cancels(self.session.port)
         for command, _ in self._answers:
             self._control.answer(command, Answer(outcome=Outcome.UNKNOWN, text=reason))
         self._answers = []
         self._notes = []
         self._stopping = self._stopping or reason
 
-    def _send_cancels(self) -> None:
+    def _send_cancels(self, port: ExecutionPort) -> None:
         """Cancels lower risk: they may leave without a record; nothing else may."""
-        port = self.session.port
         waiting = port.take_requests(port.waiting)
-        cancels = waiting[waiting["kind"] == 2]
+        cancels = waiting[waiting["kind"] == RequestKind.REQUEST_CANCEL]
         if len(cancels):
             self._send(cancels)

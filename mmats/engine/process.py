@@ -23,7 +23,7 @@ from mmats.engine.clock import FeedClock, WallClock
 from mmats.engine.exposition import MetricsEndpoint
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.kill import KillSwitch
-from mmats.engine.locks import EngineLock
+from mmats.engine.locks import FileLock
 from mmats.engine.logs import LogOptions, Logs, get_logger
 from mmats.engine.loop import TradingLoop
 from mmats.engine.metrics import EngineMetrics
@@ -74,7 +74,7 @@ class Engine:
                 "profiles share nothing: use the one it was written for",
             )
         profile.create()
-        self._opened(EngineLock(profile))
+        self._opened(FileLock(profile.lock_file, "an engine"))
         self._opened(self._logs().start())
         log = get_logger("engine")
         writer, recovered = self._open_journal()
@@ -189,6 +189,7 @@ class Engine:
             mode=session.mode.word,
             version=mmats.__version__,
             users=users,
+            log=get_logger("control"),
         )
 
     def _venue_name(self) -> str:

@@ -5,7 +5,8 @@ the same state, which is what `mmats replay --diff` proves.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -33,6 +34,7 @@ from mmats.engine.loader import create_strategy, explain, source_hash
 from mmats.engine.migrate import Names, remap
 from mmats.engine.modes import Mode, is_advisory
 from mmats.engine.simulation import simulated_venue
+from mmats.model import MarketData, Strategy
 from mmats.model.errors import ConfigError, MmatsError, StrategyError
 from mmats.ports.strategy import IStrategy
 
@@ -60,20 +62,14 @@ class EngineFault(MmatsError):
     """Trading has ended: the state can no longer be trusted, and nothing may change it."""
 
 
-class IdleTrader:
+class IdleTrader(Strategy):
     """Owns manual orders, or keeps the place of a strategy that is not loaded."""
-
-    supported_symbols = ()
 
     def __init__(self, name: str) -> None:
         """Say under which name its orders run."""
         self.name = name
-        self.account: Any = None
 
-    def initialize(self, config: dict[str, Any]) -> None:
-        """Need nothing."""
-
-    def on_market_data(self, data: Any) -> None:
+    def on_market_data(self, data: MarketData) -> None:
         """Decide nothing."""
 
 
@@ -102,7 +98,9 @@ class Session:
         self.strategy_modes = {table.name: Mode.of(table.mode) for table in config.strategies}
         self.sources = {table.name: table.source for table in config.strategies}
         self.port: ExecutionPort | None = None
-        chosen = [(table, self._strategy(table)) for table in config.strategies]
+        chosen: list[tuple[StrategyTable, IStrategy]] = [
+            (table, self._strategy(table)) for table in config.strategies
+        ]
         for index, (_, strategy) in enumerate(chosen):
             guard(index, strategy)
         chosen.append((StrategyTable(name=MANUAL, source=MANUAL, symbols=()), IdleTrader(MANUAL)))
@@ -198,34 +196,25 @@ class Session:
 
     def events(self, rows: NDArray[np.void]) -> int:
         """Play market data; returns how many events were good."""
-        return self._guarded(lambda: self.intake.on_events(rows))
+        with _trading():
+            return self.intake.on_events(rows)
 
     def reports(self, rows: NDArray[np.void], now_ns: int) -> None:
         """Take what the venue process says."""
         if self.port is None:
             raise EngineFault("reports arrive where no order can have left")
-        self.port.give_reports(rows)
-        self._guarded(lambda: self.intake.on_reports(now_ns))
+        with _trading():
+            self.port.give_reports(rows)
+            self.intake.on_reports(now_ns)
 
     def timer(self, now_ns: int) -> None:
         """Let time pass: bars close, orders expire, unknown orders are asked about."""
-        self._guarded(lambda: self._on_timer(now_ns))
-
-    def _on_timer(self, now_ns: int) -> None:
-        if now_ns > self.pipeline.now_ns:
-            self.intake.on_timer(now_ns)
-        if self.port is not None:
-            self.pipeline.resolve(now_ns)
-        self.controls.step(now_ns)
-
-    def _guarded(self, act: Callable[[], Any]) -> Any:
-        try:
-            return act()
-        except FAULTS as error:
-            raise EngineFault(
-                f"trading has ended: {explain(error)}",
-                hint="look at the journal (mmats audit show), mend the cause, start again",
-            ) from error
+        with _trading():
+            if now_ns > self.pipeline.now_ns:
+                self.intake.on_timer(now_ns)
+            if self.port is not None:
+                self.pipeline.resolve(now_ns)
+            self.controls.step(now_ns)
 
     # -- durable state ---------------------------------------------------------------------------
 
@@ -241,7 +230,7 @@ class Session:
 
     def image(self) -> bytes:
         """Everything that decides what comes next, market data aside; see StateImage."""
-        core = self._image.to_bytes()
+        core: bytes = self._image.to_bytes()
         names = self.naming()
         trailer = orjson.dumps(
             {
@@ -288,6 +277,18 @@ class Session:
             if count:
                 notes.append(f"{count} open orders are unknown until the venue has told")
         return notes
+
+
+@contextmanager
+def _trading() -> Iterator[None]:
+    """Name what ends trading for good."""
+    try:
+        yield
+    except FAULTS as error:
+        raise EngineFault(
+            f"trading has ended: {explain(error)}",
+            hint="look at the journal (mmats audit show), mend the cause, start again",
+        ) from error
 
 
 def _split(image: bytes) -> tuple[bytes, dict[str, Any]]:
