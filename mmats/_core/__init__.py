@@ -33,6 +33,8 @@ try:
         REQUEST_DTYPE,
         TRADE_DTYPE,
     )
+    from mmats._core.image import ImageError, StateImage, read_image, seal_image
+    from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
@@ -87,6 +89,7 @@ __all__ = [
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
+    "ImageError",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -122,10 +125,14 @@ __all__ = [
     "SimulatedVenue",
     "Sizing",
     "SlippageModel",
+    "StateImage",
     "StrategyStopped",
     "TimeInForce",
     "TradeResult",
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "image_dtype",
+    "read_image",
+    "seal_image",
 ]
