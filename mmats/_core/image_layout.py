@@ -58,9 +58,7 @@ HOLDING_DTYPE = _record("lots cost_ticklots mark_ticks marked_ns value margin")
 SCOPE_DTYPE = _record("day_start peak")
 OPEN_DTYPE = _record("buy_lots sell_lots")
 CLOSING_DTYPE = _record("signal_id retry_ns", "attempt_count state")
-BRACKET_DTYPE = _record(
-    "signal_id stop_order_id target_order_id stop_ticks target_ticks", "side"
-)
+BRACKET_DTYPE = _record("signal_id stop_order_id target_order_id stop_ticks target_ticks", "side")
 TRACK_DTYPE = _record("wins losses won lost")
 SWITCH_DTYPE = _record("enabled signal_count")
 TRADE_DTYPE = _record("trade_id instrument")
