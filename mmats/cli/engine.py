@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from mmats.cli.console import err
 from mmats.config import load_config
+from mmats.config.load import read_toml
 from mmats.model.profile import PROFILES, Profile
 
 
@@ -17,4 +19,6 @@ def engine(config: Path, profile: str | None, home: Path | None) -> None:
     from mmats.engine.process import Engine
 
     loaded = load_config(config)
-    Engine(loaded, Profile.of(profile or loaded.profile, home)).trade()
+    Engine(
+        loaded, Profile.of(profile or loaded.profile, home), read_toml(config), err().print
+    ).trade()

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import orjson
 
 import mmats
 from mmats.config import Config
-from mmats.config.load import read_toml
 from mmats.engine import feeds
 from mmats.engine.budget import CallWatch, Overrun
 from mmats.engine.clock import FeedClock, WallClock
@@ -46,6 +45,8 @@ class Engine:
 
     config: Config
     profile: Profile
+    tables: Mapping[str, Any]  # content of the configuration file, for the recording
+    tell: Callable[[str], None]  # shows a line to the user
     run: str = field(default_factory=lambda: time.strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(4))
     _closing: list[Callable[[], None]] = field(default_factory=list)
     _stop_reason: str = ""
@@ -174,7 +175,7 @@ class Engine:
         self._closing.append(recorder.close)
         start = {
             "run": self.run,
-            "config": read_toml(Path(self.config.name)) if self.config.name else {},
+            "config": self.tables,
             "base_dir": str(self.config.base_dir),
         }
         recorder.append(Input.START, time.time_ns(), orjson.dumps(start, default=str))
@@ -183,6 +184,11 @@ class Engine:
 
     def _control(self, session: Session) -> Any:
         users = plugin("mmats.bus", "users")(self.profile)
+        passphrase = users.create_defaults()
+        if passphrase:
+            self.tell(
+                f"admin passphrase of profile {self.profile.name}, shown this once: {passphrase}"
+            )
         return plugin("mmats.bus", "zeromq-control")(
             self.profile,
             run=self.run,
