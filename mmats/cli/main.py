@@ -12,6 +12,7 @@ from mmats.model.errors import MmatsError
 EXIT_BAD_INPUT = 2
 
 _VERBS = {
+    "audit": "mmats.cli.audit:audit",
     "backtest": "mmats.cli.backtest:backtest",
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
