@@ -25,6 +25,7 @@ _VERBS = {
     "resume": "mmats.cli.control:resume",
     "status": "mmats.cli.control:status",
     "strategy": "mmats.cli.strategy:strategy",
+    "users": "mmats.cli.users:users",
 }
 
 

@@ -1,4 +1,4 @@
-"""Profiles in folders short enough for the paths of sockets."""
+"""Profiles in short temporary folders: the path of a unix socket ends at 107 bytes."""
 
 import shutil
 import tempfile
@@ -10,10 +10,12 @@ from mmats.model.profile import Profile
 
 
 @contextmanager
-def short_profile(name: str = "paper") -> Iterator[Profile]:
-    """A profile in a new folder, which is removed afterwards."""
-    home = Path(tempfile.mkdtemp(dir="/tmp", prefix="mm-"))
+def temporary_profile(name: str = "dev") -> Iterator[Profile]:
+    """A profile with its folders; all is removed in the end."""
+    home = Path(tempfile.mkdtemp(prefix="m", dir="/tmp"))
     try:
-        yield Profile.of(name, home)
+        profile = Profile.of(name, home)
+        profile.create()
+        yield profile
     finally:
         shutil.rmtree(home)

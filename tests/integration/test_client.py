@@ -27,7 +27,7 @@ from mmats.client import (
 )
 from mmats.model.messages import PRIVATE, PUBLIC, Answer
 from mmats.model.profile import Profile
-from tests.fakes.profiles import short_profile
+from tests.fakes.profiles import temporary_profile
 from tests.fakes.scripted_engine import ScriptedEngine
 
 DEADLINE_S = 10.0
@@ -35,7 +35,7 @@ DEADLINE_S = 10.0
 
 @pytest.fixture
 def profile() -> Iterator[Profile]:
-    with short_profile() as made:
+    with temporary_profile("paper") as made:
         yield made
 
 
