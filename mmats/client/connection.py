@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ class Target:
     """Whom to connect to, and as whom."""
 
     endpoints: dict[str, str]
-    token: str
+    token: str = field(repr=False)
     name: str
     curve: Curve | None
     stop_hint: str

@@ -86,7 +86,7 @@ class Wire:
     def replies(self) -> Iterator[Reply]:
         """Replies that are there; what can't be read is no reply."""
         for message in self._received("control"):
-            with suppress(msgspec.DecodeError):
+            with suppress(ValueError, RecursionError):
                 yield self._decode_reply(message)
 
     def published(self, channel: str) -> Iterator[Published | None]:
@@ -94,7 +94,7 @@ class Wire:
         for message in self._received(channel):
             try:
                 yield self._decode_published(message)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):
                 yield None
 
     def _received(self, name: str) -> Iterator[bytes]:

@@ -283,6 +283,22 @@ def test_a_process_that_is_no_engine_gets_no_signal(
     assert profile.kill_file.exists()
 
 
+def test_halt_takes_the_other_way_when_the_engine_does_not_reply(engine: ScriptedEngine) -> None:
+    engine.silent.add("halt")
+    done = mmats(engine.profile, "halt")
+    assert done.exit_code == 3
+    assert "no reply in time" in done.stdout
+    assert engine.profile.kill_file.exists()
+
+
+def test_a_rollback_is_told_whatever_the_verb(engine: ScriptedEngine) -> None:
+    engine.head = [9, "i"]
+    assert "ROLLBACK" not in mmats(engine.profile, "pause").stderr
+    engine.head = [8, "h"]
+    engine.answers["pause"] = Answer(outcome=Outcome.REFUSED, code="NO")
+    assert "ROLLBACK" in mmats(engine.profile, "pause").stderr
+
+
 @pytest.mark.parametrize("text", ["", "none", "1", "-5", "999999999"])
 def test_a_bad_process_id_gets_no_signal(profile: Profile, text: str) -> None:
     profile.create()
