@@ -152,6 +152,16 @@ def test_ids_are_forgotten_after_their_time_only(clock: FakeClock) -> None:
         assert [command.id for command in engine.executed] == ["one", "two", "four", "three"]
 
 
+def test_stops_find_room_where_the_oldest_gives_way(clock: FakeClock) -> None:
+    with control_stage(clock, limits=ControlLimits(replies_kept_max=2)) as stage:
+        engine = stage.engine()
+        client = stage.client(Role.TRADER)
+        assert [client.ask("halt", id=f"id{n}").code for n in range(6)] == [""] * 6
+        assert stage.server.counters()["replies_kept"] == 4
+        assert client.ask("halt", {"scope": "market:crypto"}, id="id5").code == "ID_REUSED"
+        assert len(engine.executed) == 6
+
+
 def test_ids_survive_a_restart(clock: FakeClock) -> None:
     with control_stage(clock) as stage:
         client = stage.client(Role.TRADER)
@@ -172,11 +182,11 @@ def test_ids_survive_a_restart(clock: FakeClock) -> None:
         assert engine.executed == []
 
 
-def test_duplicates_and_reordering_execute_each_id_once() -> None:
+@pytest.mark.parametrize("count", [2_000, pytest.param(200_000, marks=pytest.mark.long)])
+def test_duplicates_and_reordering_execute_each_id_once(count: int) -> None:
     """10 % of the commands arrive twice, 5 % change places with a later one."""
-    count = 2_000
     chance = random.Random(5)
-    limits = ControlLimits(commands_per_s=10**6, commands_queued_max=10**4)
+    limits = ControlLimits(commands_per_s=10**6, commands_queued_max=10**4, replies_kept_max=10**6)
     with control_stage(limits=limits) as stage:
         engine = stage.engine()
         client = stage.client(Role.TRADER)
