@@ -110,6 +110,12 @@ class IControlServer(Protocol):
     def on_command(self, wake: Callable[[], None]) -> None:
         """Let `wake` be called when a command waits."""
 
+    def take_audit(self, notes_max: int = 256) -> list[tuple[str, dict[str, Any]]]:
+        """Take what the audit record is to say: (kind, facts), without secrets, oldest first."""
+
+    def record(self, command: Command, answer: Answer) -> dict[str, Any]:
+        """Return what the journal keeps of a command, so that its id is not executed again."""
+
     def counters(self) -> dict[str, int]:
         """sessions, commands, refused, published, dropped, queue depths."""
 
