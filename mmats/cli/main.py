@@ -19,8 +19,10 @@ _VERBS = {
     "engine": "mmats.cli.engine:engine",
     "replay": "mmats.cli.replay:replay",
     "strategy": "mmats.cli.strategy:strategy",
+    "up": "mmats.cli.up:up",
     "users": "mmats.cli.users:users",
     "venue": "mmats.cli.venue:venue",
+    "watchdog": "mmats.cli.watchdog:watchdog",
 }
 
 
