@@ -21,26 +21,31 @@ try:
         TradeResult,
         TradeSignal,
     )
+    from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
+    from mmats._core.dispatch import ClosingState
     from mmats._core.exchange import Exchange
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
         EVENT_DTYPE,
+        ORDER_DTYPE,
         QUOTE_DTYPE,
         RECORD_DTYPE,
         REPORT_DTYPE,
         REQUEST_DTYPE,
         TRADE_DTYPE,
     )
+    from mmats._core.image import ImageError, StateImage, read_image, seal_image
+    from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
-    from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
+    from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
     from mmats._core.ledger import Ledger
     from mmats._core.limits import NO_LIMIT
     from mmats._core.matching import SimulatedVenue
-    from mmats._core.orders import PipelineFault
+    from mmats._core.order_table import PipelineFault
     from mmats._core.path import PathRule
     from mmats._core.pipeline import Pipeline, StrategyStopped
     from mmats._core.replay import OutOfOrder, Replay
@@ -72,6 +77,7 @@ __all__ = [
     "DELTA_DTYPE",
     "EVENT_DTYPE",
     "NO_LIMIT",
+    "ORDER_DTYPE",
     "QUOTE_DTYPE",
     "RECORD_DTYPE",
     "REPORT_DTYPE",
@@ -82,7 +88,9 @@ __all__ = [
     "Action",
     "BarBuilder",
     "BookState",
+    "ClosingState",
     "CompiledStrategy",
+    "Controls",
     "EventFlag",
     "EventKind",
     "Exchange",
@@ -90,6 +98,7 @@ __all__ = [
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
+    "ImageError",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -113,6 +122,7 @@ __all__ = [
     "RateKind",
     "Reason",
     "RecordKind",
+    "ReloadError",
     "Replay",
     "ReportKind",
     "ReportsFull",
@@ -125,6 +135,8 @@ __all__ = [
     "SimulatedVenue",
     "Sizing",
     "SlippageModel",
+    "StateScope",
+    "StateImage",
     "StrategyStopped",
     "TimeInForce",
     "TradeResult",
@@ -133,4 +145,7 @@ __all__ = [
     "VenueReason",
     "open_orders",
     "resubmit_open",
+    "image_dtype",
+    "read_image",
+    "seal_image",
 ]
