@@ -29,8 +29,10 @@ _VERBS = {
     "resume": "mmats.cli.control:resume",
     "status": "mmats.cli.control:status",
     "strategy": "mmats.cli.strategy:strategy",
+    "up": "mmats.cli.up:up",
     "users": "mmats.cli.users:users",
     "venue": "mmats.cli.venue:venue",
+    "watchdog": "mmats.cli.watchdog:watchdog",
 }
 
 
