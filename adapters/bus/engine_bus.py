@@ -22,7 +22,7 @@ from adapters.bus.waker import Waker
 from mmats.model.profile import Profile
 from mmats.ports.bus import FeedFrame, FrameKind, Ready
 
-FEED_QUEUE_MAX = 256
+FEED_QUEUE_MAX = 64  # frames of each feed: what is older than a moment should not queue here
 _STATE = {
     FrameKind.DATA: "live",
     FrameKind.START: "live",

@@ -46,16 +46,25 @@ class AsyncEventStream(AsyncIterator[Event]):
         if self._buffer.put(event):
             self._filled.ring()
 
-    async def __anext__(self) -> Event:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while (event := self._buffer.pop()) is None:
-                    if self._buffer.ended:
-                        raise StopAsyncIteration
+    @property
+    def ended(self) -> bool:
+        """Whether no event will come any more."""
+        return self._buffer.ended
+
+    async def get(self, timeout_s: float | None) -> Event | None:
+        """Return the next event; None if there is none in time, or the stream has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while (event := self._buffer.pop()) is None and not self.ended:
                     await self._filled.wait()
-        except TimeoutError:
-            self._connection.unlisten(self._put)
-            raise StopAsyncIteration from None
+                return event
+        return None
+
+    async def __anext__(self) -> Event:
+        event = await self.get(self._timeout_s)
+        if event is None:
+            self.close()
+            raise StopAsyncIteration
         return event
 
     def close(self) -> None:

@@ -38,7 +38,9 @@ INTERNAL_S = 1.0  # hello and snapshot are asked anew after this
 FIRST_BEAT_S = 1.0  # connecting waits so long for the first heartbeat
 AGAIN_S_MIN, AGAIN_S_MAX = 0.01, 1.0  # back-off of hello and snapshot
 WARNINGS_MAX = 100
+REPLY_GRACE_S = 0.5  # after a command's deadline: a late "not executed" says more than nothing
 SESSION_UNKNOWN = "SESSION"  # code of a refusal: say hello again
+PASSING = frozenset({"RATE", "EXPIRED"})  # refusals of a hello that is soon asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Connection:
         """Send a command; the future has the reply, or what kept it from being sent."""
         call = Call(
             asked=asked,
-            give_up_s=time.monotonic() + timeout_s,
+            give_up_s=time.monotonic() + timeout_s + REPLY_GRACE_S,
             deadline_ns=time.time_ns() + int(timeout_s * 10**9),
         )
         with self._guard:
@@ -255,7 +257,7 @@ class Connection:
     def _on_hello(self, reply: CommandReply) -> None:
         self._hello_at_s = time.monotonic() + self._back_off()
         if not reply.done:
-            if reply.outcome is Outcome.REFUSED:
+            if reply.outcome is Outcome.REFUSED and reply.code not in PASSING:
                 self._refused(reply)
             return
         try:

@@ -20,7 +20,7 @@ from mmats.client.base import (
     unreachable,
 )
 from mmats.client.commands import TIMEOUT_S
-from mmats.client.connection import Connection
+from mmats.client.connection import REPLY_GRACE_S, Connection
 from mmats.client.endpoints import Tcp
 from mmats.client.errors import ClientClosed
 from mmats.client.mirror import Event, Mirror
@@ -52,16 +52,28 @@ class EventStream(Iterator[Event]):
             if self._buffer.put(event):
                 self._filled.notify_all()
 
-    def __next__(self) -> Event:
-        deadline_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+    @property
+    def ended(self) -> bool:
+        """Whether no event will come any more."""
+        return self._buffer.ended
+
+    def get(self, timeout_s: float | None) -> Event | None:
+        """Return the next event; None if there is none in time, or the stream has ended."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._filled:
             while (event := self._buffer.pop()) is None:
                 left_s = None if deadline_s is None else deadline_s - time.monotonic()
-                if self._buffer.ended or (left_s is not None and left_s <= 0):
-                    self._connection.unlisten(self._put)
-                    raise StopIteration
+                if self.ended or (left_s is not None and left_s <= 0):
+                    return None
                 self._filled.wait(left_s)
             return event
+
+    def __next__(self) -> Event:
+        event = self.get(self._timeout_s)
+        if event is None:
+            self.close()
+            raise StopIteration
+        return event
 
     def close(self) -> None:
         """Take no more events."""
@@ -169,7 +181,7 @@ class Client(ClientBase[CommandReply]):
     def _ask(self, asked: Asked, timeout_s: float) -> CommandReply:
         future = self._connection.ask(asked, timeout_s)
         try:
-            return future.result(timeout_s + 1)
+            return future.result(timeout_s + REPLY_GRACE_S + 1)
         except FutureTimeoutError as error:  # the connection's thread has died
             raise ClientClosed("the connection has ended", asked.command) from error
 

@@ -2,7 +2,7 @@
 reason and an admin who has shown the passphrase again."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -17,6 +17,14 @@ from mmats.model.instrument import Instrument
 from mmats.model.messages import Answer, Outcome
 
 REASON_LENGTH_MIN = 3
+
+
+class Selection(TypedDict, total=False):
+    """A scope in dense indices; what is left out means all."""
+
+    strategy: int
+    instrument: int
+    market: int
 
 
 class Refusal(Exception):
@@ -98,11 +106,18 @@ class CommandDesk:
             known = ", ".join(i.id for i in self._session.catalogue.instruments)
             raise Refusal("UNKNOWN_SYMBOL", f"{symbol!r} is not one of {known}") from None
 
-    def _selection(self, text: str) -> dict[str, int]:
+    def _selection(self, text: str) -> Selection:
         """Return a scope as keywords of the compiled controls."""
         level, index = self._scope(text)
-        key = {"symbol": "instrument"}.get(level, level)
-        return {} if level == "global" else {key: index}
+        match level:
+            case "strategy":
+                return {"strategy": index}
+            case "market":
+                return {"market": index}
+            case "symbol":
+                return {"instrument": index}
+            case _:
+                return {}
 
     # -- trading states --------------------------------------------------------------------------
 
@@ -201,18 +216,15 @@ class CommandDesk:
         except ValueError as error:
             raise Refusal("BAD_NUMBER", str(error)) from None
         side = Side.SIDE_BUY if body.side == "buy" else Side.SIDE_SELL
-        order = {
-            "price_ticks": limit,
-            "stop_loss": stop,
-            "take_profit": target,
-            "reduce_only": body.reduce_only,
-        }
-        act = session.controls.preview_manual if body.dry_run else session.controls.submit_manual
-        order_id, reason, observed, allowed = act(
-            now_ns, session.index(MANUAL), index, int(side), lots, **order
-        )
+        owner = session.index(MANUAL)
+        terms = (now_ns, owner, index, int(side), lots, limit, stop, target, body.reduce_only)
+        order_id = 0
+        if body.dry_run:
+            reason, observed, allowed = session.controls.preview_manual(*terms)
+        else:
+            order_id, reason, observed, allowed = session.controls.submit_manual(*terms)
         if reason != Reason.REASON_OK:
-            name = Reason(reason).name.removeprefix("REASON_")
+            name = reason.name.removeprefix("REASON_")
             raise Refusal("DENIED", f"{name}: observed {observed}, limit {allowed}")
         return {
             "order_id": order_id,
@@ -274,7 +286,7 @@ class CommandDesk:
             self._demand(may_raise, body.reason)
         if body.strategy:
             session.set_strategy_mode(body.strategy, mode)
-            selection = {"strategy": session.index(body.strategy)}
+            selection: Selection = {"strategy": session.index(body.strategy)}
         else:
             session.set_mode(mode)
             selection = {}

@@ -44,6 +44,7 @@ def source_of(config: Config, feed: FeedTable, *, endless: bool = False) -> IDat
         seed=config.backtest.seed,
         days=feed.days,
         start_ns=feed.start.ns,
+        stamp=feed.stamp,
         endless=endless,
     )
     source: IDataFeed = plugin("mmats.feeds", feed.source)(options)

@@ -22,7 +22,7 @@ from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.messages import Answer, Command, Outcome
 from mmats.ports.bus import FrameKind, IControlServer, IEngineBus, Ready
-from mmats.ports.clock import IClock
+from mmats.ports.clock import IEngineClock
 from mmats.ports.journal import Group, IJournalWriter, Note
 
 FRAMES_A_TURN = 64
@@ -62,7 +62,7 @@ class TradingLoop:
         bus: IEngineBus,
         control: IControlServer,
         writer: IJournalWriter,
-        clock: IClock,
+        clock: IEngineClock,
         *,
         recorder: Recorder | None,
         stop_asked: Callable[[], str],

@@ -22,6 +22,7 @@ from mmats._core import (
     JournalFull,
     LedgerFault,
     PipelineFault,
+    ReloadError,
     RingJournal,
     StateImage,
     StrategyStopped,
@@ -166,8 +167,12 @@ class Session:
         strategy = create_strategy(table, self.config.base_dir, fresh=True)
         index = self.index(name)
         self._guard(index, strategy)
+        self.controls.lend_account(index, strategy)
         initialize(table, strategy)
-        self.controls.replace_strategy(index, strategy)
+        try:
+            self.controls.replace_strategy(index, strategy)
+        except ReloadError as error:
+            raise StrategyError(str(error), f"strategies[{name}]") from error
         self.sources[name] = source
         self.load_errors.pop(name, None)
         return source_hash(strategy)

@@ -21,6 +21,7 @@ class FeedOptions:
     seed: int = 1  # synthetic
     days: int = 30  # synthetic: length of time from start_ns
     start_ns: int = 1_704_067_200_000_000_000  # synthetic: first moment; 2024-01-01
+    stamp: str = "open"  # tail: which end of the bar its time is, or "close"
     endless: bool = False  # synthetic: goes on after `days`, for ever
 
 

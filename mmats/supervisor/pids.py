@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,10 @@ Status = Literal["running", "waiting", "ended", "failed"]
 
 
 class ChildState(msgspec.Struct, frozen=True, kw_only=True):
-    """One process as its pid file tells; `run/NAME.pid` is this as JSON."""
+    """One process as its pid file tells: `run/NAME.pid` is a line with the pid, then this as JSON.
+
+    A process that was started alone writes the first line only.
+    """
 
     name: str
     pid: int
@@ -39,9 +43,20 @@ def children_state(profile: Profile) -> list[ChildState]:
     """
     states = []
     for path in sorted(profile.run_dir.glob("*.pid")):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            states.append(msgspec.json.decode(path.read_bytes(), type=ChildState))
+        with contextlib.suppress(OSError, ValueError):  # of which msgspec's errors are some
+            states.append(_read_state(path))
     return states
+
+
+def _read_state(path: Path) -> ChildState:
+    first, _, rest = path.read_bytes().partition(b"\n")
+    if rest.strip():
+        return msgspec.json.decode(rest, type=ChildState)
+    pid = int(first)
+    since = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    return ChildState(
+        name=path.stem, pid=pid, start_ticks=start_ticks(pid), status="running", since=since
+    )
 
 
 def write_state(profile: Profile, state: ChildState) -> None:
@@ -50,7 +65,7 @@ def write_state(profile: Profile, state: ChildState) -> None:
     draft = path.with_suffix(".pid.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(state))
+        file.write(b"%d\n%b\n" % (state.pid, msgspec.json.encode(state)))
     draft.replace(path)
 
 

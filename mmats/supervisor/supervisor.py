@@ -2,15 +2,11 @@
 
 import os
 import random
-import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 
 from mmats.engine.kill import write_kill_file
 from mmats.engine.locks import FileLock
@@ -34,10 +30,10 @@ from mmats.supervisor.pids import (
     start_ticks,
     write_state,
 )
+from mmats.supervisor.signals import SignalWait
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NAME = "supervisor"
 
 
@@ -84,7 +80,6 @@ class Supervisor:
         self._tell = tell
         self._log = get_logger(_NAME)
         self._exit_code = EXIT_DONE
-        self._stop_signal = 0
         self._stages: Iterator[list[Child]] | None = None  # None: not stopping
         self._stage: list[Child] = []
         self._stage_ends_s = 0.0
@@ -104,34 +99,31 @@ class Supervisor:
         self._profile.create()
         with FileLock(self._profile.run_dir / "supervisor.lock", "a supervisor"):
             self._clean_up()
-            with _signals(self._on_signal) as wake:
+            with SignalWait() as signals:
                 self._write_own_state("running")
                 try:
-                    self._loop(wake, on_started)
+                    self._loop(signals, on_started)
                 finally:
                     for child in self._children:  # of a loop that failed
                         child.terminate()
                     self._write_own_state("ended")
         return self._exit_code
 
-    def _loop(self, wake: socket.socket, on_started: Callable[[], None] | None) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(wake, selectors.EVENT_READ)
-            while True:
-                now_s = time.monotonic()
-                self._reap(now_s)
-                if self._stop_signal and self._stages is None:
-                    self._log.info("stopping", signal=signal.Signals(self._stop_signal).name)
-                    self._stop()
-                if self._stages is None:
-                    self._start_due(now_s)
-                    if on_started is not None:
-                        on_started()
-                        on_started = None
-                elif self._advance_stop(now_s):
-                    return
-                if selector.select(self._patience_s(time.monotonic())):
-                    _drain(wake)
+    def _loop(self, signals: SignalWait, on_started: Callable[[], None] | None) -> None:
+        while True:
+            now_s = time.monotonic()
+            self._reap(now_s)
+            if signals.stop and self._stages is None:
+                self._log.info("stopping", signal=signal.Signals(signals.stop).name)
+                self._stop()
+            if self._stages is None:
+                self._start_due(now_s)
+                if on_started is not None:
+                    on_started()
+                    on_started = None
+            elif self._advance_stop(now_s):
+                return
+            signals.wait(self._patience_s(time.monotonic()))
 
     def _start_due(self, now_s: float) -> None:
         for child in self._children:
@@ -251,43 +243,9 @@ class Supervisor:
             ),
         )
 
-    def _on_signal(self, number: int) -> None:
-        if number != signal.SIGCHLD:
-            self._stop_signal = number
-
 
 def _how(code: int) -> str:
     """How a process ended, in words."""
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
-
-
-@contextmanager
-def _signals(told: Callable[[int], None]) -> Iterator[socket.socket]:
-    """Take stop signals and SIGCHLD; each makes the yielded socket readable."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        told(number)
-
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    before = {n: signal.signal(n, handler) for n in (*_STOP_SIGNALS, signal.SIGCHLD)}
-    wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    try:
-        yield reader
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, previous in before.items():
-            signal.signal(number, previous)
-        reader.close()
-        writer.close()
-
-
-def _drain(wake: socket.socket) -> None:
-    try:
-        while wake.recv(4096):
-            pass
-    except BlockingIOError:
-        return

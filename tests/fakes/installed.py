@@ -14,7 +14,11 @@ def install_entry_points(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the metadata that an installation would write, and put it on the path."""
     load_plugins.cache_clear()
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    groups = {group: names for group, names in declared.items() if not load_plugins(group)}
+    groups = {
+        group: missing
+        for group, names in declared.items()
+        if (missing := {k: names[k] for k in names.keys() - load_plugins(group).keys()})
+    }
     load_plugins.cache_clear()
     if not groups:
         return

@@ -44,19 +44,16 @@ def backtest_records(config: Config) -> Rows:
 def session_records(config: Config, blocks: list[Rows]) -> tuple[Session, Rows]:
     """Journal of a paper or advisory session."""
     session = Session(config)
-    taken = []
-    for rows in blocks:
-        for some in np.array_split(rows, max(1, len(rows) // 4096)):
-            # Whole moments only, as feeds send them.
-            taken.append(some)
+    parts = [some for rows in blocks for some in np.array_split(rows, max(1, len(rows) // 4096))]
     found = []
-    for rows in _whole(taken):
+    for rows in _whole(parts):
         session.events(rows)
         found.append(session.journal.take())
     return session, np.concatenate(found)
 
 
 def _whole(parts: list[Rows]) -> Iterator[Rows]:
+    """Whole moments only, as feeds send them."""
     held: Rows | None = None
     for rows in parts:
         if held is not None:

@@ -1,5 +1,6 @@
 """Merged sources are in the order in which the compiled replay plays them."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_order_is_that_of_a_replay(given_market: list[tuple[np.ndarray, list[int
         [events for events, _ in given_market]
     )
     moments = [set(block["ts_event_ns"].tolist()) for block in blocks]
-    assert all(not a & b for a, b in zip(moments, moments[1:], strict=False))
+    assert all(not a & b for a, b in itertools.pairwise(moments))
 
 
 def test_a_source_that_goes_back_is_refused() -> None:

@@ -74,12 +74,21 @@ def test_a_pid_file_tells_a_process_from_a_later_one(profile: Profile) -> None:
         name="engine", pid=pid, start_ticks=start_ticks(pid), status="running", since="now"
     )
     write_state(profile, state)
-    (profile.run_dir / "half.pid").write_text('{"name": "ha')
+    (profile.run_dir / "half.pid").write_text('1\n{"name": "ha')
     assert children_state(profile) == [state]
     assert children_state(profile)[0].is_alive
+    assert int((profile.run_dir / "engine.pid").read_text().split()[0]) == pid
     later = ChildState(name="engine", pid=pid, start_ticks=1, status="running", since="now")
     assert not later.is_alive
     assert not ChildState(name="x", pid=0, start_ticks=0, status="ended", since="").is_alive
+
+
+def test_a_process_that_was_started_alone_has_a_plain_pid_file(profile: Profile) -> None:
+    (profile.run_dir / "engine.pid").write_text(f"{os.getpid()}\n")
+    (profile.run_dir / "feed.pid").write_text("nonsense")
+    (state,) = children_state(profile)
+    assert (state.name, state.pid, state.status) == ("engine", os.getpid(), "running")
+    assert state.is_alive
 
 
 def test_a_zombie_is_not_alive() -> None:
