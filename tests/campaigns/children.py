@@ -70,11 +70,11 @@ class Child:
 
 
 def wait_until(
-    is_met: Callable[[], bool], what: str, timeout_s: float, poll: Callable[[], object]
+    is_met: Callable[[], bool], child: Child, timeout_s: float, poll: Callable[[], object]
 ) -> None:
-    """Call `poll`, which may block for some ms, until a condition is met, or fail."""
+    """Call `poll`, which may block for some ms, until a child has done something, or fail."""
     deadline = time.monotonic() + timeout_s
     while not is_met():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not in {timeout_s} s: {what}")
+        if child.has_ended or time.monotonic() > deadline:
+            raise AssertionError(f"not ready, ended = {child.has_ended}: {child}")
         poll()
