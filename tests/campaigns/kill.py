@@ -127,15 +127,18 @@ class Campaign:
             venue = stack.enter_context(self._start_venue())
             feed = stack.enter_context(self._start_feed()) if self._load else None
             done = 0
-            while done < kills and (self._judge().is_clean or not stop_at_first):
+            findings = Findings()
+            while done < kills and (findings.is_clean or not stop_at_first):
                 self._one_life()
                 done += 1
-            engine = stack.enter_context(self._start_engine())
-            self._wait_ready(engine)
-            if feed is not None:
-                feed.kill()
-            findings = self._settle(engine)
-            engine.stop(10)
+                findings = self._judge()
+            if findings.is_clean:
+                engine = stack.enter_context(self._start_engine())
+                self._wait_ready(engine)
+                if feed is not None:
+                    feed.kill()
+                findings = self._settle(engine)
+                engine.stop(10)
             venue.stop(10)
             counters = orjson.loads(venue.log.read_bytes().splitlines()[-1])
         return Outcome(
@@ -220,6 +223,8 @@ class Campaign:
             self._judge()
             findings = self._judge(settled=True)
             is_over = findings.is_clean or engine.has_ended or time.monotonic() > deadline
-            only_late = not any((findings.duplicated, findings.unknown, findings.diverged))
+            only_late = not any(
+                (findings.lost, findings.duplicated, findings.unknown, findings.diverged)
+            )
             if is_over or not only_late:
                 return findings
