@@ -23,8 +23,8 @@ try:
     )
     from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
-    from mmats._core.exchange import Exchange
     from mmats._core.dispatch import ClosingState
+    from mmats._core.exchange import Exchange
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
@@ -37,6 +37,8 @@ try:
         REQUEST_DTYPE,
         TRADE_DTYPE,
     )
+    from mmats._core.image import ImageError, StateImage, read_image, seal_image
+    from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
@@ -96,6 +98,7 @@ __all__ = [
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
+    "ImageError",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -133,6 +136,7 @@ __all__ = [
     "Sizing",
     "SlippageModel",
     "StateScope",
+    "StateImage",
     "StrategyStopped",
     "TimeInForce",
     "TradeResult",
@@ -141,4 +145,7 @@ __all__ = [
     "VenueReason",
     "open_orders",
     "resubmit_open",
+    "image_dtype",
+    "read_image",
+    "seal_image",
 ]
