@@ -21,12 +21,15 @@ try:
         TradeResult,
         TradeSignal,
     )
+    from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
+    from mmats._core.dispatch import ClosingState
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
         DELTA_DTYPE,
         EVENT_DTYPE,
+        ORDER_DTYPE,
         QUOTE_DTYPE,
         RECORD_DTYPE,
         REPORT_DTYPE,
@@ -37,11 +40,11 @@ try:
     from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
-    from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal
+    from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
     from mmats._core.ledger import Ledger
     from mmats._core.limits import NO_LIMIT
     from mmats._core.matching import SimulatedVenue
-    from mmats._core.orders import PipelineFault
+    from mmats._core.order_table import PipelineFault
     from mmats._core.path import PathRule
     from mmats._core.pipeline import Pipeline, StrategyStopped
     from mmats._core.replay import OutOfOrder, Replay
@@ -72,6 +75,7 @@ __all__ = [
     "DELTA_DTYPE",
     "EVENT_DTYPE",
     "NO_LIMIT",
+    "ORDER_DTYPE",
     "QUOTE_DTYPE",
     "RECORD_DTYPE",
     "REPORT_DTYPE",
@@ -82,7 +86,9 @@ __all__ = [
     "Action",
     "BarBuilder",
     "BookState",
+    "ClosingState",
     "CompiledStrategy",
+    "Controls",
     "EventFlag",
     "EventKind",
     "ExecutionPort",
@@ -113,6 +119,7 @@ __all__ = [
     "RateKind",
     "Reason",
     "RecordKind",
+    "ReloadError",
     "Replay",
     "ReportKind",
     "ReportsFull",
@@ -126,6 +133,7 @@ __all__ = [
     "Sizing",
     "SlippageModel",
     "StateImage",
+    "StateScope",
     "StrategyStopped",
     "TimeInForce",
     "TradeResult",

@@ -59,7 +59,7 @@ cdef class Pipeline:
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
     cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1
-    cdef int _hand_account(self, StrategySlot slot) except -1
+    cdef int _hand_account(self, object strategy, int index) except -1
     cdef int _bind(self, StrategySlot slot, Series target) except -1
     cdef int _enable(self, StrategySlot slot, bint is_enabled, ts_ns_t now_ns) except -1
     cdef int _disable(self, StrategySlot slot, str where, object error) except -1

@@ -24,7 +24,7 @@ from mmats._core.accounts cimport cell_t
 from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
 from mmats._core.contract cimport (
-    SIGNAL_OK, AccountState, Indicators, MarketData, TradeResult, TradeSignal,
+    SIGNAL_OK, AccountState, CompiledStrategy, Indicators, MarketData, TradeResult, TradeSignal,
     price_of, quantity_of, scale_t, signal_t,
 )
 from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
@@ -124,26 +124,29 @@ cdef class Pipeline:
         cdef StrategySlot slot = StrategySlot(index, name, strategy, stop_on_error)
         if index >= self.ledger.strategy_count:
             raise ValueError("more strategies than the ledger has room for")
-        self._hand_account(slot)
+        self._hand_account(strategy, index)
         self.strategies.append(slot)
         return index
 
-    cdef int _hand_account(self, StrategySlot slot) except -1:
+    cdef int _hand_account(self, object strategy, int index) except -1:
         """Give a strategy its view of the account."""
-        cdef AccountState account = AccountState.__new__(AccountState)
-        if slot.compiled is not None:
-            slot.compiled.ledger = self.ledger
-            slot.compiled.index = slot.index
+        cdef AccountState account
+        cdef CompiledStrategy compiled
+        if isinstance(strategy, CompiledStrategy):
+            compiled = strategy
+            compiled.ledger = self.ledger
+            compiled.index = index
             return 0
+        account = AccountState.__new__(AccountState)
         account.ledger = self.ledger
-        account.strategy = slot.index
+        account.strategy = index
         account.symbols = self.symbols
         account.names = self.names
         account.scales = <scale_t*>calloc(len(self.names), sizeof(scale_t))
         if account.scales == NULL:
             raise MemoryError("pipeline: no memory")
         memcpy(account.scales, self.scales, len(self.names) * sizeof(scale_t))
-        slot.strategy.account = account
+        strategy.account = account
         return 0
 
     def add_series(self, int instrument, ts_ns_t interval_ns, specs, BarBuilder builder=None,
@@ -470,8 +473,6 @@ cdef class Pipeline:
 
     def resolve(self, ts_ns_t now_ns):
         cdef int count
-        if now_ns > self.now_ns:
-            self.now_ns = now_ns
         self.drain(now_ns)
         count = self.orders.resolve(now_ns)
         self._tell_results()
