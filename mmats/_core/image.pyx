@@ -19,18 +19,16 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from mmats._core.accounts cimport Accounts, cell_t, holding_t
+from mmats._core.accounts cimport holding_t
 from mmats._core.brackets cimport bracket_t
 from mmats._core.dispatch cimport CLOSING_FAILED, CLOSING_NONE, CLOSING_PENDING, closing_t
 from mmats._core.execution cimport TRADES_SEEN_MAX, ExecutionPort, trade_t
 from mmats._core.exposure cimport open_t
 from mmats._core.journal cimport RingJournal
-from mmats._core.ledger cimport Ledger
 from mmats._core.limits cimport RATE_WINDOW_MAX, limits_t
 from mmats._core.order_table cimport ORDER_SLOTS, SLOT_BITS, inquiry_t, is_done
-from mmats._core.orders cimport OrderManager
 from mmats._core.pipeline cimport Pipeline
-from mmats._core.risk cimport RiskGate, scope_t
+from mmats._core.risk cimport scope_t
 from mmats._core.sizing cimport track_t
 from mmats._core.slots cimport StrategySlot
 from mmats._core.types cimport (
