@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.bus.sockets import BusError
-from mmats._core import EVENT_DTYPE
+from mmats._core import EVENT_DTYPE, REPORT_DTYPE, REQUEST_DTYPE
 from mmats.ports.bus import FeedFrame, FrameKind
 
 MAGIC = 0x314D4D46
@@ -36,26 +36,6 @@ VERSION = 1
 ROWS_MAX = 16_384
 HEADER = Struct("<IHBBIIQqq")
 
-REQUEST_DTYPE = np.dtype(
-    [
-        *((name, "<i8") for name in ("order_id", "ts_ns", "ts_expire_ns", "quantity_lots")),
-        *((f"{name}_ticks", "<i8") for name in ("price", "trigger", "trail")),
-        *((f"{name}_ticks", "<i8") for name in ("stop_loss", "take_profit")),
-        *((name, "<i4") for name in ("instrument", "strategy")),
-        *((name, "i1") for name in ("kind", "side", "type", "tif", "flags", "role")),
-        ("pad", "i1", (2,)),
-    ]
-)
-REPORT_DTYPE = np.dtype(
-    [
-        *((name, "<i8") for name in ("order_id", "trade_id", "ts_event_ns", "ts_recv_ns")),
-        *((name, "<i8") for name in ("last_lots", "last_ticks", "leaves_lots", "fee")),
-        *((name, "<i8") for name in ("touch_ticks", "mid_ticks_x2")),
-        ("fee_currency", "<i4"),
-        *((name, "i1") for name in ("kind", "liquidity")),
-        ("reason", "<i2"),
-    ]
-)
 FRAME_BYTES_MAX = HEADER.size + ROWS_MAX * max(
     dtype.itemsize for dtype in (EVENT_DTYPE, REQUEST_DTYPE, REPORT_DTYPE)
 )

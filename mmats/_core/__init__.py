@@ -23,8 +23,8 @@ try:
     )
     from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
-    from mmats._core.exchange import Exchange
     from mmats._core.dispatch import ClosingState
+    from mmats._core.exchange import Exchange
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,

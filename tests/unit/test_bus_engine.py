@@ -9,10 +9,11 @@ import zmq
 
 from adapters.bus.engine_bus import EngineBus
 from adapters.bus.feed import FeedPublisher
-from adapters.bus.frames import REPORT_DTYPE, REQUEST_DTYPE, encode_frame
+from adapters.bus.frames import encode_frame
 from adapters.bus.sockets import BusError, open_connected
 from adapters.bus.tracks import Track
 from adapters.bus.venue import VenueServer
+from mmats._core import REPORT_DTYPE, REQUEST_DTYPE
 from mmats.model.profile import Profile
 from mmats.ports.bus import FrameKind, Ready
 from tests.fakes.bus import data_of, frames_until, quotes, until
