@@ -36,6 +36,7 @@ def engine_echo(profile: Profile) -> None:
     """A tick frame in, a request out: the engine's bus without a core."""
     bus = EngineBus(profile, venue="bench")
     request = np.zeros(1, REQUEST_DTYPE)
+    order_id, price = request["order_id"], request["price_ticks"]
     tell()
     while not bus.send_requests(request[:0]):
         time.sleep(0.001)
@@ -45,9 +46,8 @@ def engine_echo(profile: Profile) -> None:
                 bus.close()
                 return
             if frame.kind is FrameKind.DATA:
-                tick = frame.events[0]
-                request["order_id"] = tick["ts_event_ns"]
-                request["price_ticks"] = tick["a"]
+                order_id[0] = frame.events["ts_event_ns"][0]
+                price[0] = frame.events["a"][0]
                 bus.send_requests(request)
 
 
