@@ -199,11 +199,10 @@ class Dispatcher:
         body = decode_body(request)
         assert isinstance(body, Hello)  # noqa: S101 - the table of commands says so
         self._check_deadline(request)
-        before = len(self._sessions)
         session = self._sessions.open(peer, curve_key, body.token, body.client, request.id)
         self.counts["hellos"] += 1
         facts = {"principal": session.user.name, "role": session.user.role.name.lower()}
-        where = {"link": peer.link, "client": _clean(body.client), "sessions_before": before}
+        where = {"link": peer.link, "client": _clean(body.client)}
         self._audit.note("control.session", facts | where)
         engine = self._mirror.channels[PUBLIC].state.get("engine")
         mode = engine.get("mode") if isinstance(engine, dict) else None

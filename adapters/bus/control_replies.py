@@ -25,7 +25,8 @@ class Replies:
     """Replies by command id, oldest first; times are monotonic ns.
 
     An id is forgotten after its time only: where there is no room, new commands are refused rather
-    than old ones forgotten. `executed` are ids of an earlier run as (id, hash, reply as JSON).
+    than old ones forgotten. Those that must go on have as much room again, then the oldest id gives
+    way. `executed` are ids of an earlier run as (id, hash, reply as JSON).
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Replies:
         self.expire(now_ns)
         if not must and (len(self._by_id) >= self._kept_max or len(self._pending) >= _PENDING_MAX):
             raise Refusal(Code.BUSY, "too many commands; not executed", request_id)
+        if len(self._by_id) >= 2 * self._kept_max:
+            self._forget_oldest()
         kept = Kept(hashed, None, now_ns)
         self._by_id[request_id] = kept
         self._pending[request_id] = kept
@@ -111,3 +114,9 @@ class Replies:
                 self._by_id.move_to_end(request_id)
                 continue
             del self._by_id[request_id]
+
+    def _forget_oldest(self) -> None:
+        for request_id, kept in self._by_id.items():
+            if kept.reply is not None:
+                del self._by_id[request_id]
+                return

@@ -127,12 +127,21 @@ def note_payload(note: Note) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
+def read_json(payload: bytes) -> dict[str, object]:
+    """The fields of a JSON payload; ValueError where it is no object."""
+    fields = orjson.loads(payload)
+    if not isinstance(fields, dict):
+        raise ValueError("the payload of an entry is no JSON object")
+    return fields
+
+
 def read_note(payload: bytes) -> tuple[str, dict[str, object]]:
     """Kind and data of a note; ValueError where it is none."""
-    fields = orjson.loads(payload)
-    if not isinstance(fields, dict) or not isinstance(fields.get("data"), dict):
+    fields = read_json(payload)
+    data = fields.get("data")
+    if not isinstance(data, dict):
         raise ValueError("an entry is marked as a note and is none")
-    return str(fields.get("kind")), fields["data"]
+    return str(fields.get("kind")), data
 
 
 def image_payload(image: bytes) -> bytes:

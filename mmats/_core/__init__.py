@@ -37,6 +37,8 @@ try:
         REQUEST_DTYPE,
         TRADE_DTYPE,
     )
+    from mmats._core.image import ImageError, StateImage, read_image, seal_image
+    from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
@@ -96,6 +98,7 @@ __all__ = [
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
+    "ImageError",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -132,6 +135,7 @@ __all__ = [
     "SimulatedVenue",
     "Sizing",
     "SlippageModel",
+    "StateImage",
     "StateScope",
     "StrategyStopped",
     "TimeInForce",
@@ -139,6 +143,9 @@ __all__ = [
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "image_dtype",
     "open_orders",
+    "read_image",
     "resubmit_open",
+    "seal_image",
 ]

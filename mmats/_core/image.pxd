@@ -5,14 +5,17 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 
 from mmats._core.execution cimport ExecutionPort
 from mmats._core.journal cimport RingJournal
+from mmats._core.ledger cimport Ledger
+from mmats._core.order_table cimport inquiry_t
 from mmats._core.orders cimport OrderManager
 from mmats._core.pipeline cimport Pipeline
+from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport money_t, order_t, ts_ns_t
 
 cdef enum:
     IMAGE_VERSION = 1
     IMAGE_PAGE = 1024           # the journal keeps changed pages only
-    SLOT_STEP = 64              # order slots are added in steps of so many: 9 pages
+    SLOT_STEP = 64              # order slots are added in steps of so many: 12 pages
     COPIES_MAX = 24
 
 # The first part of an image. The dtype of the whole is `image_dtype`.
@@ -33,6 +36,8 @@ cdef struct image_head_t:
     int32_t open_order_count
     int32_t is_valued
     int32_t watches_strategies
+    int32_t unknown_order_count
+    int32_t pending_closing_count
     int32_t pad
     ts_ns_t now_ns
     int64_t event_count
@@ -58,6 +63,10 @@ cdef struct switch_t:           # one strategy
     int64_t enabled
     int64_t signal_count
 
+cdef struct slots_t:            # a step of order slots
+    order_t orders[SLOT_STEP]
+    inquiry_t inquiries[SLOT_STEP]
+
 cdef struct copy_t:             # a block of memory and its place in the image
     void* live
     size_t size
@@ -65,6 +74,9 @@ cdef struct copy_t:             # a block of memory and its place in the image
 
 cdef class StateImage:
     cdef Pipeline pipeline
+    cdef Ledger ledger
+    cdef RiskGate gate
+    cdef OrderManager orders
     cdef RingJournal journal
     cdef ExecutionPort port             # None where the venue is simulated, or there is none
     cdef copy_t copies[COPIES_MAX]
@@ -72,7 +84,7 @@ cdef class StateImage:
     cdef size_t ledger_offset
     cdef size_t switches_offset
     cdef size_t ended_offset            # int16 [ORDER_SLOTS], places as in the ring
-    cdef size_t orders_offset           # whole pages from here on
+    cdef size_t slots_offset            # whole pages from here on: slots_t
     cdef size_t _add(self, void* live, size_t size) except 0
     cdef int _place(self) except -1
     cdef size_t _size(self, int order_capacity) noexcept nogil

@@ -19,23 +19,25 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from mmats._core.accounts cimport Accounts, cell_t, holding_t
+from mmats._core.accounts cimport holding_t
+from mmats._core.brackets cimport bracket_t
+from mmats._core.dispatch cimport CLOSING_FAILED, CLOSING_NONE, CLOSING_PENDING, closing_t
 from mmats._core.execution cimport TRADES_SEEN_MAX, ExecutionPort, trade_t
 from mmats._core.exposure cimport open_t
 from mmats._core.journal cimport RingJournal
-from mmats._core.ledger cimport Ledger
 from mmats._core.limits cimport RATE_WINDOW_MAX, limits_t
-from mmats._core.orders cimport ORDER_SLOTS, OrderManager, bracket_t
-from mmats._core.pipeline cimport Pipeline, StrategySlot
-from mmats._core.risk cimport RiskGate, scope_t
+from mmats._core.order_table cimport ORDER_SLOTS, SLOT_BITS, inquiry_t, is_done
+from mmats._core.pipeline cimport Pipeline
+from mmats._core.risk cimport scope_t
 from mmats._core.sizing cimport track_t
+from mmats._core.slots cimport StrategySlot
 from mmats._core.types cimport (
     ORDER_MARKET, ORDER_TRAILING_STOP, ROLE_ENTRY, ROLE_FLATTEN, SIDE_BUY, SIDE_SELL,
-    STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_INITIALIZED, STATE_REJECTED,
-    TRADING_ACTIVE, TRADING_HALTED, lots_t, money_t, order_t,
+    STATE_INITIALIZED, STATE_REJECTED, STATE_UNKNOWN, TRADING_ACTIVE, TRADING_HALTED, lots_t,
+    money_t, order_t,
 )
 
-from mmats._core.frames import ORDER_DTYPE
+from mmats._core.image_layout import HEAD_DTYPE, image_dtype
 
 cdef extern from "mix.h":
     uint64_t mmats_mix(uint64_t state, const void* words, int word_count) noexcept nogil
@@ -44,7 +46,7 @@ cdef uint64_t MAGIC = 0x31474d495354414dU  # "MATSIMG1"
 cdef uint64_t HASH_OFFSET = 0xcbf29ce484222325U
 cdef enum:
     SEALED = 16                 # bytes before what the checksum covers
-    SLOT_BITS = 12
+    SLOT_WORDS = 64             # one bit for each order slot
 
 cdef enum Flaw:
     FLAW_NONE = 0
@@ -57,6 +59,7 @@ cdef enum Flaw:
     FLAW_ORDER_COUNT = 7
     FLAW_ENDED = 8
     FLAW_GAP = 9
+    FLAW_CLOSING = 10
 
 cdef tuple FLAWS = (
     ("", ""),
@@ -69,6 +72,7 @@ cdef tuple FLAWS = (
     ("open orders and their counts differ", "orders"),
     ("the ended slots are not those of ended orders", "ended_slots"),
     ("bytes that mean nothing are not 0", "padding"),
+    ("pending closings or unknown orders and their counts differ", "closings"),
 )
 _RESTORE_HINT = "restore an image of this configuration, or recover the journal"
 
@@ -86,87 +90,10 @@ class ImageError(ValueError):
         self.hint = hint
 
 
-# -- layout as numpy dtypes; the C side is checked against it ---------------------------------------
-
-def _record(size_t size, long_names, int_names=""):
-    names = [(name, "<i8") for name in long_names.split()]
-    names += [(name, "<i4") for name in int_names.split()]
-    dtype = np.dtype(names, align=True)
-    if dtype.itemsize != size:
-        raise AssertionError("a layout of the image differs from the core's")
-    return dtype
-
-
-_HEAD = np.dtype(
-    [(name, "<u8") for name in ("magic", "checksum", "terms_hash")]
-    + [(name, "<i4") for name in (
-        "version", "currency_count", "instrument_count", "strategy_count", "market_count",
-        "has_port", "order_count", "order_capacity", "ended_first", "ended_count",
-        "open_order_count", "is_valued", "watches_strategies", "pad")]
-    + [(name, "<u8" if name == "state_hash" else "<i8") for name in (
-        "now_ns", "event_count", "state_hash", "record_count", "order_sequence",
-        "signal_sequence", "denied_count", "late_fill_count", "stale_report_count",
-        "conversion_paid", "equity", "initial_equity", "day_start", "peak", "day_end_ns",
-        "sent_count", "reserved", "trade_count", "duplicate_count")])
-if _HEAD.itemsize != sizeof(image_head_t):
-    raise AssertionError("the image's head differs from image.pxd")
-_LIMITS = np.dtype(
-    [(name, "<i4") for name in ("trading_state", "stop_loss_required", "open_orders_max", "pad")]
-    + [(name, "<i8") for name in (
-        "daily_loss_max", "daily_loss_ppm", "drawdown_max", "drawdown_ppm", "exposure_max",
-        "exposure_ppm", "order_notional_min", "order_notional_max", "position_notional_max",
-        "price_collar_ppm", "messages_max", "message_window_ns")])
-if _LIMITS.itemsize != sizeof(limits_t):
-    raise AssertionError("limits differ from limits.pxd")
-_CELL = _record(sizeof(cell_t), "lots cost_ticklots realized_ticklots realized_quote realized fees "
-                "carry carry_quote")
-_HOLDING = _record(sizeof(holding_t), "lots cost_ticklots mark_ticks marked_ns value margin")
-_SCOPE = _record(sizeof(scope_t), "day_start peak")
-_OPEN = _record(sizeof(open_t), "buy_lots sell_lots")
-_BRACKET = _record(sizeof(bracket_t), "signal_id stop_order_id target_order_id stop_ticks "
-                   "target_ticks", "side")
-_TRACK = _record(sizeof(track_t), "wins losses won lost")
-_SWITCH = _record(sizeof(switch_t), "enabled signal_count")
-_TRADE = _record(sizeof(trade_t), "trade_id instrument")
-
-
-def image_dtype(head):
-    currencies, markets = int(head["currency_count"]), int(head["market_count"])
-    instruments, strategies = int(head["instrument_count"]), int(head["strategy_count"])
-    cells = (strategies, instruments)
-    fields = [
-        ("head", _HEAD, ()), ("balances", "<i8", (currencies, 8)),
-        ("dust_costs", "<i8", (currencies,)), ("cells", _CELL, cells),
-        ("holdings", _HOLDING, (instruments,)), ("overall", _LIMITS, ()),
-        ("markets", _LIMITS, (markets,)), ("strategies", _LIMITS, (strategies,)),
-        ("symbols", _LIMITS, (instruments,)), ("order_lots_max", "<i8", (instruments,)),
-        ("position_lots_max", "<i8", (instruments,)), ("market_scopes", _SCOPE, (markets,)),
-        ("strategy_scopes", _SCOPE, (strategies,)), ("open", _OPEN, (instruments,)),
-        ("open_by_cell", _OPEN, cells), ("open_orders", "<i4", (strategies,)),
-        ("brackets", _BRACKET, cells), ("tracks", _TRACK, (strategies,)),
-        ("open_results", "<i8", cells), ("switches", _SWITCH, (strategies,)),
-        ("sent_ns", "<i8", (RATE_WINDOW_MAX,)),
-        ("trades_seen", _TRADE, (TRADES_SEEN_MAX if head["has_port"] else 0,)),
-        ("ended_slots", "<i2", (ORDER_SLOTS,)),
-        ("orders", ORDER_DTYPE, (int(head["order_capacity"]),)),
-    ]
-    offsets, offset = [], 0
-    for name, kind, shape in fields:
-        offset = -(-offset // (IMAGE_PAGE if name == "orders" else 8)) * (
-            IMAGE_PAGE if name == "orders" else 8)
-        offsets.append(offset)
-        offset += np.dtype((kind, shape)).itemsize
-    return np.dtype({
-        "names": [name for name, _, _ in fields],
-        "formats": [(kind, shape) for _, kind, shape in fields],
-        "offsets": offsets, "itemsize": offset,
-    })
-
-
 def read_image(bytes data not None):
     if len(data) < <Py_ssize_t>sizeof(image_head_t):
         raise ImageError(f"{len(data)} bytes are too few", "head")
-    head = np.frombuffer(data, _HEAD, 1)[0]
+    head = np.frombuffer(data, HEAD_DTYPE, 1)[0]
     if head["magic"] != MAGIC or head["version"] != IMAGE_VERSION:
         raise ImageError(f"version {head['version']} of something, not {IMAGE_VERSION} of an image",
                          "head", "use the version of the program that wrote it")
@@ -193,12 +120,6 @@ cdef inline size_t _round_up(size_t size, size_t step) noexcept nogil:
 
 cdef inline int _capacity(int order_count) noexcept nogil:
     return <int>_round_up(order_count, SLOT_STEP)
-
-
-cdef inline bint _is_done(const order_t* order) noexcept nogil:
-    return (order.state == STATE_FILLED or order.state == STATE_CANCELED
-            or order.state == STATE_EXPIRED or order.state == STATE_REJECTED
-            or order.state == STATE_DENIED)
 
 
 cdef bint _is_zero(const char* start, size_t size) noexcept nogil:
@@ -230,6 +151,9 @@ cdef class StateImage:
         if len(pipeline.strategies) != pipeline.ledger.strategy_count:
             raise ValueError("a state image needs all strategies of its pipeline")
         self.pipeline = pipeline
+        self.ledger = pipeline.ledger
+        self.gate = pipeline.gate
+        self.orders = pipeline.orders
         self.journal = pipeline.journal
         self.port = port
         self._place()
@@ -251,58 +175,62 @@ cdef class StateImage:
 
     cdef int _place(self) except -1:
         """Lay the image out; `image_dtype` says the same by name."""
-        cdef Ledger ledger = self.pipeline.ledger
-        cdef RiskGate gate = self.pipeline.gate
-        cdef OrderManager orders = self.pipeline.orders
-        cdef size_t instruments = ledger.instrument_count, strategies = ledger.strategy_count
-        cdef size_t markets = gate.market_count, cells = instruments * strategies
+        cdef size_t instruments = self.ledger.instrument_count, strategies = self.ledger.strategy_count
+        cdef size_t markets = self.gate.market_count, cells = instruments * strategies
         self.copy_count = 0
-        self.ledger_offset = self._add(ledger.state, ledger.state_size)
-        self._add(&gate.overall, sizeof(limits_t))
-        self._add(gate.markets, markets * sizeof(limits_t))
-        self._add(gate.strategies, strategies * sizeof(limits_t))
-        self._add(gate.symbols, instruments * sizeof(limits_t))
-        self._add(gate.order_lots_max, instruments * sizeof(lots_t))
-        self._add(gate.position_lots_max, instruments * sizeof(lots_t))
-        self._add(gate.market_scopes, markets * sizeof(scope_t))
-        self._add(gate.strategy_scopes, strategies * sizeof(scope_t))
-        self._add(gate.open, instruments * sizeof(open_t))
-        self._add(gate.open_by_cell, cells * sizeof(open_t))
-        self._add(gate.open_orders, strategies * sizeof(int32_t))
-        self._add(orders.brackets, cells * sizeof(bracket_t))
-        self._add(orders.tracks, strategies * sizeof(track_t))
-        self._add(orders.open_results, cells * sizeof(money_t))
+        self.ledger_offset = self._add(self.ledger.state, self.ledger.state_size)
+        self._add(&self.gate.overall, sizeof(limits_t))
+        self._add(self.gate.markets, markets * sizeof(limits_t))
+        self._add(self.gate.strategies, strategies * sizeof(limits_t))
+        self._add(self.gate.symbols, instruments * sizeof(limits_t))
+        self._add(self.gate.order_lots_max, instruments * sizeof(lots_t))
+        self._add(self.gate.position_lots_max, instruments * sizeof(lots_t))
+        self._add(self.gate.market_scopes, markets * sizeof(scope_t))
+        self._add(self.gate.strategy_scopes, strategies * sizeof(scope_t))
+        self._add(self.gate.open, instruments * sizeof(open_t))
+        self._add(self.gate.open_by_cell, cells * sizeof(open_t))
+        self._add(self.gate.open_orders, strategies * sizeof(int32_t))
+        self._add(self.gate.unknown_orders, cells * sizeof(int32_t))
+        self._add(self.orders.closings, cells * sizeof(closing_t))
+        self._add(self.orders.brackets, cells * sizeof(bracket_t))
+        self._add(self.orders.tracks, strategies * sizeof(track_t))
+        self._add(self.orders.open_results, cells * sizeof(money_t))
         self.switches_offset = self._add(NULL, strategies * sizeof(switch_t))
-        self._add(gate.sent_ns, RATE_WINDOW_MAX * sizeof(int64_t))
+        self._add(self.gate.sent_ns, RATE_WINDOW_MAX * sizeof(int64_t))
         if self.port is not None:
             self._add(self.port.trades_seen, TRADES_SEEN_MAX * sizeof(trade_t))
         self.ended_offset = self._add(NULL, ORDER_SLOTS * sizeof(int16_t))
-        self.orders_offset = _round_up(self.ended_offset + ORDER_SLOTS * sizeof(int16_t), IMAGE_PAGE)
+        self.slots_offset = _round_up(
+            self.ended_offset + ORDER_SLOTS * sizeof(int16_t), IMAGE_PAGE)
         dtype = image_dtype({
-            "currency_count": ledger.currency_count, "instrument_count": instruments,
+            "currency_count": self.ledger.currency_count, "instrument_count": instruments,
             "strategy_count": strategies, "market_count": markets,
             "has_port": self.port is not None, "order_capacity": SLOT_STEP,
         })
-        if (dtype.itemsize != self._size(SLOT_STEP)
-                or dtype.fields["ended_slots"][1] != self.ended_offset
-                or dtype.fields["switches"][1] != self.switches_offset):
-            raise AssertionError("image_dtype differs from the image")
+        inside = {"head", "dust_costs", "cells", "holdings", "slots"}
+        if self.port is None:
+            inside.add("trades_seen")
+        places = [dtype.fields[name][1] for name in dtype.names if name not in inside]
+        if (dtype.itemsize != self._size(SLOT_STEP) or dtype["head"].itemsize != sizeof(image_head_t)
+                or dtype.fields["slots"][1] != self.slots_offset
+                or places != [self.copies[k].offset for k in range(self.copy_count)]):
+            raise AssertionError("the layout differs from image_layout.py")
         return 0
 
     cdef size_t _size(self, int order_capacity) noexcept nogil:
-        return self.orders_offset + order_capacity * sizeof(order_t)
+        return self.slots_offset + order_capacity // SLOT_STEP * sizeof(slots_t)
 
     # -- taking ----------------------------------------------------------------------------------
 
     def to_bytes(self):
-        cdef size_t size = self._size(_capacity(self.pipeline.orders.fresh_slot))
+        cdef size_t size = self._size(_capacity(self.orders.fresh_slot))
         cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
         cdef char* target = PyBytes_AsString(out)
         cdef switch_t* switches
         cdef int k
         memset(target, 0, size)
         switches = <switch_t*>(target + self.switches_offset)
-        for k in range(self.pipeline.ledger.strategy_count):
+        for k in range(self.ledger.strategy_count):
             switches[k].enabled = (<StrategySlot>self.pipeline.strategies[k]).enabled
             switches[k].signal_count = (<StrategySlot>self.pipeline.strategies[k]).signal_count
         self._write(target)
@@ -310,57 +238,63 @@ cdef class StateImage:
         return out
 
     cdef void _write(self, char* target) noexcept nogil:
-        cdef OrderManager orders = self.pipeline.orders
         cdef holding_t* holdings
+        cdef slots_t* slots
         cdef int16_t* ended = <int16_t*>(target + self.ended_offset)
-        cdef int k, place
+        cdef int k, place, used
         self._write_head(<image_head_t*>target)
         for k in range(self.copy_count):
             if self.copies[k].live != NULL:
                 memcpy(target + self.copies[k].offset, self.copies[k].live, self.copies[k].size)
         holdings = <holding_t*>(target + self.ledger_offset + (
-            <char*>self.pipeline.ledger.holdings - self.pipeline.ledger.state))
-        for k in range(self.pipeline.ledger.instrument_count):
+            <char*>self.ledger.holdings - self.ledger.state))
+        for k in range(self.ledger.instrument_count):
             holdings[k].margin = 0  # a cache, filled only when somebody asked
-        for k in range(orders.ended_count):
-            place = (orders.ended_first + k) & (ORDER_SLOTS - 1)
-            ended[place] = orders.ended_slots[place]
-        memcpy(target + self.orders_offset, orders.orders, orders.fresh_slot * sizeof(order_t))
+        for k in range(self.orders.ended_count):
+            place = (self.orders.ended_first + k) & (ORDER_SLOTS - 1)
+            ended[place] = self.orders.ended_slots[place]
+        slots = <slots_t*>(target + self.slots_offset)
+        for k in range(_capacity(self.orders.fresh_slot) // SLOT_STEP):
+            used = self.orders.fresh_slot - k * SLOT_STEP
+            used = used if used < SLOT_STEP else SLOT_STEP
+            memcpy(slots[k].orders, &self.orders.orders[k * SLOT_STEP], used * sizeof(order_t))
+            memcpy(slots[k].inquiries, &self.orders.inquiries[k * SLOT_STEP],
+                   used * sizeof(inquiry_t))
 
     cdef void _write_head(self, image_head_t* head) noexcept nogil:
-        cdef RiskGate gate = self.pipeline.gate
-        cdef OrderManager orders = self.pipeline.orders
         head.magic = MAGIC
         head.version = IMAGE_VERSION
-        head.terms_hash = self.pipeline.ledger._terms_hash()
-        head.currency_count = self.pipeline.ledger.currency_count
-        head.instrument_count = self.pipeline.ledger.instrument_count
-        head.strategy_count = self.pipeline.ledger.strategy_count
-        head.market_count = gate.market_count
-        head.order_count = orders.fresh_slot
-        head.order_capacity = _capacity(orders.fresh_slot)
-        head.ended_first = orders.ended_first
-        head.ended_count = orders.ended_count
-        head.open_order_count = gate.open_order_count
-        head.is_valued = gate.is_valued
-        head.watches_strategies = gate.watches_strategies
+        head.terms_hash = self.ledger._terms_hash()
+        head.currency_count = self.ledger.currency_count
+        head.instrument_count = self.ledger.instrument_count
+        head.strategy_count = self.ledger.strategy_count
+        head.market_count = self.gate.market_count
+        head.order_count = self.orders.fresh_slot
+        head.order_capacity = _capacity(self.orders.fresh_slot)
+        head.ended_first = self.orders.ended_first
+        head.ended_count = self.orders.ended_count
+        head.open_order_count = self.gate.open_order_count
+        head.unknown_order_count = self.gate.unknown_order_count
+        head.pending_closing_count = self.orders.pending_closing_count
+        head.is_valued = self.gate.is_valued
+        head.watches_strategies = self.gate.watches_strategies
         head.now_ns = self.pipeline.now_ns
         head.event_count = self.pipeline.event_count
         head.state_hash = self.journal.state_hash
         head.record_count = self.journal.record_count
-        head.order_sequence = orders.order_sequence
-        head.signal_sequence = orders.signal_sequence
-        head.denied_count = orders.denied_count
-        head.late_fill_count = orders.late_fill_count
-        head.stale_report_count = orders.stale_report_count
-        head.conversion_paid = self.pipeline.ledger.conversion_paid
-        head.equity = gate.equity
-        head.initial_equity = gate.initial_equity
-        head.day_start = gate.account_scope.day_start
-        head.peak = gate.account_scope.peak
-        head.day_end_ns = gate.day_end_ns
-        head.sent_count = gate.sent_count
-        head.reserved = gate.reserved
+        head.order_sequence = self.orders.order_sequence
+        head.signal_sequence = self.orders.signal_sequence
+        head.denied_count = self.orders.denied_count
+        head.late_fill_count = self.orders.late_fill_count
+        head.stale_report_count = self.orders.stale_report_count
+        head.conversion_paid = self.ledger.conversion_paid
+        head.equity = self.gate.equity
+        head.initial_equity = self.gate.initial_equity
+        head.day_start = self.gate.account_scope.day_start
+        head.peak = self.gate.account_scope.peak
+        head.day_end_ns = self.gate.day_end_ns
+        head.sent_count = self.gate.sent_count
+        head.reserved = self.gate.reserved
         if self.port is not None:
             head.has_port = 1
             head.trade_count = self.port.trade_count
@@ -393,7 +327,7 @@ cdef class StateImage:
         self._restore_ledger(source)
         self._read(source)
         switches = <const switch_t*>(source + self.switches_offset)
-        for k in range(self.pipeline.ledger.strategy_count):
+        for k in range(self.ledger.strategy_count):
             slot = self.pipeline.strategies[k]
             slot.enabled = switches[k].enabled != 0
             slot.signal_count = switches[k].signal_count
@@ -445,40 +379,62 @@ cdef class StateImage:
 
     cdef int _check_books(self, const char* source) noexcept nogil:
         """Limits, brackets, switches and marks."""
-        cdef RiskGate gate = self.pipeline.gate
-        cdef Ledger ledger = self.pipeline.ledger
         cdef const bracket_t* brackets
+        cdef const closing_t* closings
+        cdef const int32_t* unknown
+        cdef int64_t pending_count = 0, unknown_count = 0
         cdef const holding_t* holdings = <const holding_t*>(
-            source + self.ledger_offset + (<char*>ledger.holdings - ledger.state))
+            source + self.ledger_offset + (<char*>self.ledger.holdings - self.ledger.state))
         cdef const switch_t* switches = <const switch_t*>(source + self.switches_offset)
         cdef const limits_t* limits
         cdef int k, block
         for block in range(self.copy_count):
-            if (self.copies[block].live == &gate.overall or self.copies[block].live == gate.markets
-                    or self.copies[block].live == gate.strategies
-                    or self.copies[block].live == gate.symbols):
+            if (self.copies[block].live == &self.gate.overall or self.copies[block].live == self.gate.markets
+                    or self.copies[block].live == self.gate.strategies
+                    or self.copies[block].live == self.gate.symbols):
                 limits = <const limits_t*>(source + self.copies[block].offset)
                 for k in range(<int>(self.copies[block].size // sizeof(limits_t))):
                     if not _limits_are_possible(&limits[k]):
                         return FLAW_LIMIT
-            elif self.copies[block].live == self.pipeline.orders.brackets:
+            elif self.copies[block].live == self.orders.brackets:
                 brackets = <const bracket_t*>(source + self.copies[block].offset)
-                for k in range(ledger.strategy_count * ledger.instrument_count):
+                for k in range(self.ledger.strategy_count * self.ledger.instrument_count):
                     if brackets[k].side < -1 or brackets[k].side > 1:
                         return FLAW_BRACKET
-        for k in range(ledger.strategy_count):
+            elif self.copies[block].live == self.orders.closings:
+                closings = <const closing_t*>(source + self.copies[block].offset)
+                for k in range(self.ledger.strategy_count * self.ledger.instrument_count):
+                    if closings[k].state < CLOSING_NONE or closings[k].state > CLOSING_FAILED:
+                        return FLAW_CLOSING
+                    pending_count += closings[k].state == CLOSING_PENDING
+            elif self.copies[block].live == self.gate.unknown_orders:
+                unknown = <const int32_t*>(source + self.copies[block].offset)
+                for k in range(self.ledger.strategy_count * self.ledger.instrument_count):
+                    unknown_count += unknown[k]
+        if (pending_count != (<const image_head_t*>source).pending_closing_count
+                or unknown_count != (<const image_head_t*>source).unknown_order_count):
+            return FLAW_CLOSING
+        for k in range(self.ledger.strategy_count):
             if switches[k].enabled < 0 or switches[k].enabled > 1:
                 return FLAW_SWITCH
-        for k in range(ledger.instrument_count):
+        for k in range(self.ledger.instrument_count):
             if holdings[k].mark_ticks < 0 or holdings[k].margin != 0:
                 return FLAW_MARK
         return FLAW_NONE
 
     cdef int _check_orders(self, const char* source) noexcept nogil:
         cdef const image_head_t* head = <const image_head_t*>source
-        cdef const order_t* order = <const order_t*>(source + self.orders_offset)
-        cdef int k, done = 0
-        for k in range(head.order_count):
+        cdef const slots_t* slots = <const slots_t*>(source + self.slots_offset)
+        cdef const order_t* order
+        cdef int k, done = 0, unknown = 0
+        for k in range(head.order_capacity):
+            order = &slots[k // SLOT_STEP].orders[k % SLOT_STEP]
+            if k >= head.order_count:
+                if not (_is_zero(<const char*>order, sizeof(order_t)) and _is_zero(
+                        <const char*>&slots[k // SLOT_STEP].inquiries[k % SLOT_STEP],
+                        sizeof(inquiry_t))):
+                    return FLAW_GAP
+                continue
             if ((order.order_id & (ORDER_SLOTS - 1)) != k or (order.order_id >> SLOT_BITS) < 1
                     or (order.order_id >> SLOT_BITS) > head.order_sequence
                     or order.strategy < 0 or order.strategy >= head.strategy_count
@@ -489,21 +445,19 @@ cdef class StateImage:
                     or order.type < ORDER_MARKET or order.type > ORDER_TRAILING_STOP
                     or order.filled_lots < 0 or order.reserved < 0):
                 return FLAW_ORDER
-            done += _is_done(order)
-            order += 1
-        if done != head.ended_count or head.open_order_count != head.order_count - done:
+            done += is_done(order)
+            unknown += order.state == STATE_UNKNOWN
+        if (done != head.ended_count or head.open_order_count != head.order_count - done
+                or head.unknown_order_count != unknown):
             return FLAW_ORDER_COUNT
-        if not _is_zero(<const char*>order,
-                        (head.order_capacity - head.order_count) * sizeof(order_t)):
-            return FLAW_GAP
         return FLAW_NONE
 
     cdef int _check_ended(self, const char* source) noexcept nogil:
         """The ring names each ended order once, and nothing beside it."""
         cdef const image_head_t* head = <const image_head_t*>source
-        cdef const order_t* orders = <const order_t*>(source + self.orders_offset)
+        cdef const slots_t* slots = <const slots_t*>(source + self.slots_offset)
         cdef const int16_t* ended = <const int16_t*>(source + self.ended_offset)
-        cdef uint64_t[ORDER_SLOTS // 64] named
+        cdef uint64_t[SLOT_WORDS] named
         cdef uint64_t bit
         cdef int k, slot
         memset(named, 0, sizeof(named))
@@ -513,7 +467,8 @@ cdef class StateImage:
                 if slot != 0:
                     return FLAW_ENDED
                 continue
-            if slot < 0 or slot >= head.order_count or not _is_done(&orders[slot]):
+            if slot < 0 or slot >= head.order_count or not is_done(
+                    &slots[slot // SLOT_STEP].orders[slot % SLOT_STEP]):
                 return FLAW_ENDED
             bit = (<uint64_t>1) << (slot & 63)
             if named[slot >> 6] & bit:
@@ -526,57 +481,62 @@ cdef class StateImage:
         cdef int k
         for k in range(self.copy_count):
             start = self.copies[k].offset + self.copies[k].size
-            end = self.orders_offset if k == self.copy_count - 1 else self.copies[k + 1].offset
+            end = self.slots_offset if k == self.copy_count - 1 else self.copies[k + 1].offset
             if not _is_zero(source + start, end - start):
                 return FLAW_GAP
         return FLAW_NONE
 
     cdef int _restore_ledger(self, const char* source) except -1:
         """The ledger checks its books itself, and takes them or changes nothing."""
-        cdef Ledger ledger = self.pipeline.ledger
-        cdef bytes books = source[self.ledger_offset:self.ledger_offset + ledger.state_size]
         try:
-            ledger.restore_books(books, (<const image_head_t*>source).conversion_paid)
+            self.ledger.restore_books(
+                source + self.ledger_offset, (<const image_head_t*>source).conversion_paid)
         except ValueError as error:
             raise ImageError(str(error), "ledger") from error
         return 0
 
     cdef void _read(self, const char* source) noexcept nogil:
         cdef const image_head_t* head = <const image_head_t*>source
-        cdef RiskGate gate = self.pipeline.gate
-        cdef OrderManager orders = self.pipeline.orders
+        cdef const slots_t* slots = <const slots_t*>(source + self.slots_offset)
         cdef const int16_t* ended = <const int16_t*>(source + self.ended_offset)
         cdef int k
         for k in range(1, self.copy_count):  # the first is the ledger's
             if self.copies[k].live != NULL:
                 memcpy(self.copies[k].live, source + self.copies[k].offset, self.copies[k].size)
-        memset(orders.orders, 0, ORDER_SLOTS * sizeof(order_t))
-        memcpy(orders.orders, source + self.orders_offset, head.order_count * sizeof(order_t))
+        memset(self.orders.orders, 0, ORDER_SLOTS * sizeof(order_t))
+        memset(self.orders.inquiries, 0, ORDER_SLOTS * sizeof(inquiry_t))
+        for k in range(head.order_count):
+            self.orders.orders[k] = slots[k // SLOT_STEP].orders[k % SLOT_STEP]
+            self.orders.inquiries[k] = slots[k // SLOT_STEP].inquiries[k % SLOT_STEP]
         for k in range(ORDER_SLOTS):
-            orders.ended_slots[k] = ended[k]
-        orders.fresh_slot = head.order_count
-        orders.ended_first = head.ended_first
-        orders.ended_count = head.ended_count
-        orders.order_sequence = head.order_sequence
-        orders.signal_sequence = head.signal_sequence
-        orders.denied_count = head.denied_count
-        orders.late_fill_count = head.late_fill_count
-        orders.stale_report_count = head.stale_report_count
-        orders.outcome_tail = orders.outcome_head
-        gate.open_order_count = head.open_order_count
-        gate.is_valued = head.is_valued
-        gate.watches_strategies = head.watches_strategies
-        gate.equity = head.equity
-        gate.initial_equity = head.initial_equity
-        gate.account_scope.day_start = head.day_start
-        gate.account_scope.peak = head.peak
-        gate.day_end_ns = head.day_end_ns
-        gate.sent_count = head.sent_count
-        gate.reserved = head.reserved
+            self.orders.ended_slots[k] = ended[k]
+        self.orders.fresh_slot = head.order_count
+        self.orders.ended_first = head.ended_first
+        self.orders.ended_count = head.ended_count
+        self.orders.order_sequence = head.order_sequence
+        self.orders.signal_sequence = head.signal_sequence
+        self.orders.denied_count = head.denied_count
+        self.orders.late_fill_count = head.late_fill_count
+        self.orders.stale_report_count = head.stale_report_count
+        self.orders.outcome_tail = self.orders.outcome_head
+        self.gate.open_order_count = head.open_order_count
+        self.gate.unknown_order_count = head.unknown_order_count
+        self.orders.pending_closing_count = head.pending_closing_count
+        self.gate.is_valued = head.is_valued
+        self.gate.watches_strategies = head.watches_strategies
+        self.gate.equity = head.equity
+        self.gate.initial_equity = head.initial_equity
+        self.gate.account_scope.day_start = head.day_start
+        self.gate.account_scope.peak = head.peak
+        self.gate.day_end_ns = head.day_end_ns
+        self.gate.sent_count = head.sent_count
+        self.gate.reserved = head.reserved
         self.pipeline.now_ns = head.now_ns
         self.pipeline.event_count = head.event_count
         self.journal.resume(head.state_hash, head.record_count)
         if self.port is not None:
             self.port.trade_count = head.trade_count
             self.port.duplicate_count = head.duplicate_count
-            self.port.know_orders(orders.orders, head.order_count)
+            for k in range(ORDER_SLOTS):
+                self.port.order_ids[k] = self.orders.orders[k].order_id
+                self.port.instruments[k] = self.orders.orders[k].instrument

@@ -25,7 +25,10 @@ from mmats.cli.engine_options import (
 from mmats.cli.text import printable
 from mmats.client import Client, ClientError, CommandInvalid, Outcome
 from mmats.client.errors import ways_to_stop
+from mmats.model.messages import ScopeCommand
 from mmats.model.profile import Profile
+
+HALT_S = 2.0  # then the other way is taken
 
 scope_option = click.option(
     "--scope",
@@ -86,8 +89,9 @@ def halt(profile: Profile, as_json: bool, scope: str, reason: str) -> None:
     SIGUSR1 to the engine's process, says so, and ends with exit code 3.
     """
     try:
-        with Client.connect(profile) as client:
-            reply = client.halt(scope, reason)
+        with Client.connect(profile, timeout_s=HALT_S) as client:
+            body = ScopeCommand(scope=scope, reason=reason)
+            reply = client.command("halt", body, timeout_s=HALT_S)
     except CommandInvalid as error:
         leave(error)
     except ClientError as error:

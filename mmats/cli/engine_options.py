@@ -79,9 +79,11 @@ def session(profile: Profile, role: RoleName = "trader") -> Iterator[Client]:
     """Open a session; what goes wrong is told on stderr and ends in its exit code."""
     try:
         with Client.connect(profile, role=role) as client:
-            yield client
-            for warning in client.warnings:
-                err().print(f"warning: {printable(warning)}", style="bold red", markup=False)
+            try:
+                yield client
+            finally:
+                for warning in client.warnings:
+                    err().print(f"warning: {printable(warning)}", style="bold red", markup=False)
     except ClientError as error:
         leave(error)
 

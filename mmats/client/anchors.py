@@ -97,5 +97,5 @@ class Anchors:
 def _decoded(line: bytes) -> Anchor | None:
     try:
         return msgspec.json.decode(line, type=Anchor)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None

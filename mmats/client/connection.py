@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ class Target:
     """Whom to connect to, and as whom."""
 
     endpoints: dict[str, str]
-    token: str
+    token: str = field(repr=False)
     name: str
     curve: Curve | None
     stop_hint: str
@@ -179,7 +179,7 @@ class Connection:
             self._end()
 
     def _step(self) -> None:
-        self._wire.wait(TICK_S)
+        self._wire.wait(self._idle_s())
         while self._inbox:
             self._exchange.add(self._inbox.popleft())
         for reply in self._wire.replies():
@@ -192,6 +192,12 @@ class Connection:
             self._changed = False
             for observer in tuple(self._observers):
                 observer()
+
+    def _idle_s(self) -> float:
+        """How long nothing need be done unless something arrives."""
+        again_s = self._snapshot_at_s if self._session else self._hello_at_s
+        left_s = again_s - time.monotonic()
+        return left_s if 0 < left_s < TICK_S else TICK_S
 
     def _tend(self, now_s: float) -> None:
         """Do what the time asks for: give up, hello, snapshot, send."""

@@ -1,6 +1,6 @@
 """Where the engine listens, and the keys that it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmats.client.errors import TokenUnreadable
@@ -14,7 +14,7 @@ class Curve:
 
     server_public: str
     public: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Mirror(Mapping[str, Any]):
         self.gaps = 0
         self.snapshots = 0
         self.events_lost = 0
+        self._whole = False
         self._values: dict[str, Any] = {}
         self._recent: dict[str, deque[Any]] = {}
         self._heard_run = ""  # the run of the messages that are held
@@ -89,23 +90,30 @@ class Mirror(Mapping[str, Any]):
     @property
     def needs_snapshot(self) -> bool:
         """Whether messages are missing, or the engine was started anew."""
-        if not self.run or self._heard_run != self.run:
-            return True
-        return any(last > self.seqs.get(channel, 0) for channel, last in self._heard.items())
+        return not self._whole
 
     def take(self, message: Published) -> list[Event]:
         """Take a published message; return the events that are new with it, in order."""
+        was_whole = self._whole
+        if was_whole and message.run == self.run:
+            last = self.seqs.get(message.channel, 0)
+            is_next = message.seq == last + 1 and message.kind != "heartbeat"
+            if is_next:  # nearly always
+                self._heard[message.channel] = self.seqs[message.channel] = message.seq
+                _set(self._values, message)
+                return self._event(message)
+            if message.seq <= last:
+                return []
         if message.run != self._heard_run:
             self._hear_run(message.run)
-        was_whole = not self.needs_snapshot
+            was_whole = False
         heard = self._heard.get(message.channel, 0)
         self._heard[message.channel] = max(heard, message.seq)
         if message.kind != "heartbeat":
             self._hold(message)
         events = self._advance() if self.run == self._heard_run else []
-        if not self.needs_snapshot:
-            self._held.clear()
-        elif was_whole:
+        self._judge()
+        if was_whole and not self._whole:
             self.gaps += 1
         return events
 
@@ -133,9 +141,18 @@ class Mirror(Mapping[str, Any]):
                 _set(values, message)
                 seqs[channel] = message.seq
         self._values, self.seqs = values, seqs
-        if not self.needs_snapshot:
-            self._held.clear()
+        self._judge()
         return events
+
+    def _judge(self) -> None:
+        """Find out whether anything is missing; if not, nothing needs to be held."""
+        self._whole = (
+            self.run != ""
+            and self._heard_run == self.run
+            and all(last <= self.seqs.get(channel, 0) for channel, last in self._heard.items())
+        )
+        if self._whole:
+            self._held.clear()
 
     def _hear_run(self, run: str) -> None:
         self._heard_run = run

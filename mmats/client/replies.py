@@ -15,6 +15,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     body: bytes
 
+    def __repr__(self) -> str:
+        """Leave the body out: it may have a token or a passphrase."""
+        return f"Asked(id={self.id!r}, command={self.command!r})"
+
 
 class CommandReply(Reply, frozen=True, kw_only=True):
     """The engine's reply, or `unknown` where none came in time."""

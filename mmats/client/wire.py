@@ -3,6 +3,7 @@
 `wake` alone may be called from other threads.
 """
 
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,9 @@ from mmats.model.messages import Published, Reply
 
 REPLY_BYTES_MAX = 64 * 2**20  # snapshots of large books
 RECEIVED_MAX = 500  # messages of a socket before the others get their turn
-HIGH_WATER_MARK = 10_000
+HIGH_WATER_MARK = (
+    2_000  # a client that is behind is sooner right with a snapshot than by reading on
+)
 RECONNECT_MS, RECONNECT_MS_MAX = 50, 1_000
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 1_000, 3_000
 
@@ -67,7 +70,7 @@ class Wire:
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something is there, somebody wakes it, or the time is over."""
-        self._poller.poll(int(timeout_s * 1_000))
+        self._poller.poll(math.ceil(timeout_s * 1_000))
         with suppress(BlockingIOError):
             while self._wake_in.recv(4_096):
                 pass
@@ -83,7 +86,7 @@ class Wire:
     def replies(self) -> Iterator[Reply]:
         """Replies that are there; what can't be read is no reply."""
         for message in self._received("control"):
-            with suppress(msgspec.DecodeError):
+            with suppress(ValueError, RecursionError):
                 yield self._decode_reply(message)
 
     def published(self, channel: str) -> Iterator[Published | None]:
@@ -91,7 +94,7 @@ class Wire:
         for message in self._received(channel):
             try:
                 yield self._decode_published(message)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):
                 yield None
 
     def _received(self, name: str) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import orjson
 
 import mmats
 from mmats.config import Config
-from mmats.config.load import read_toml
 from mmats.engine import feeds
 from mmats.engine.budget import CallWatch, Overrun
 from mmats.engine.clock import FeedClock, WallClock
@@ -29,8 +28,9 @@ from mmats.engine.loop import TradingLoop
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.modes import Mode, check_modes
 from mmats.engine.publisher import Publisher
-from mmats.engine.session import Input, Session
-from mmats.model.errors import ConfigError, MmatsError
+from mmats.engine.session import EngineFault, Input, Session
+from mmats.engine.users import ensure_users
+from mmats.model.errors import ConfigError
 from mmats.model.profile import Profile
 from mmats.plugins import plugin
 from mmats.ports.journal import Genesis, IJournalWriter, Recovered
@@ -46,6 +46,8 @@ class Engine:
 
     config: Config
     profile: Profile
+    tables: Mapping[str, Any]  # content of the configuration file, for the recording
+    tell: Callable[[str], object]  # shows a line to the user
     run: str = field(default_factory=lambda: time.strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(4))
     _closing: list[Callable[[], None]] = field(default_factory=list)
     _stop_reason: str = ""
@@ -95,7 +97,7 @@ class Engine:
         seen = FeedsSeen(config.engine.feed_timeout.ns)
         metrics = EngineMetrics()
         facts = self._facts(session, recovered, notes)
-        publisher = Publisher(session, control, writer, seen, metrics, facts)
+        publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
         loop = TradingLoop(
             session,
             bus,
@@ -118,7 +120,7 @@ class Engine:
         reason = loop.run()
         log.info("stopped", reason=reason, fault=loop.fault)
         if loop.fault:
-            raise MmatsError(loop.fault, "engine")
+            raise EngineFault(loop.fault, "engine")
         return reason
 
     # -- parts -----------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class Engine:
         self._closing.append(recorder.close)
         start = {
             "run": self.run,
-            "config": read_toml(Path(self.config.name)) if self.config.name else {},
+            "config": self.tables,
             "base_dir": str(self.config.base_dir),
         }
         recorder.append(Input.START, time.time_ns(), orjson.dumps(start, default=str))
@@ -182,6 +184,7 @@ class Engine:
         return recorder
 
     def _control(self, session: Session) -> Any:
+        ensure_users(self.profile, self.tell)
         users = plugin("mmats.bus", "users")(self.profile)
         return plugin("mmats.bus", "zeromq-control")(
             self.profile,

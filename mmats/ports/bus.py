@@ -74,6 +74,12 @@ class IEngineBus(Protocol):
     def send_requests(self, requests: NDArray[np.void]) -> bool:
         """Send requests (REQUEST_DTYPE) to the venue; False: nothing was sent, its pipe is full."""
 
+    def feed_state(self) -> dict[int, dict[str, Any]]:
+        """By feed: session, sequence, gaps, lost_frames, duplicates and more."""
+
+    def venue_state(self) -> dict[str, Any]:
+        """The same of the venue's reports; empty without a venue."""
+
     def counters(self) -> dict[str, int]:
         """bad_frames, feed_frames, feed_events, reports, requests."""
 
@@ -107,6 +113,12 @@ class IControlServer(Protocol):
 
     def on_command(self, wake: Callable[[], None]) -> None:
         """Let `wake` be called when a command waits."""
+
+    def take_audit(self, notes_max: int = 256) -> list[tuple[str, dict[str, Any]]]:
+        """Take what the audit record is to say: (kind, facts), without secrets, oldest first."""
+
+    def record(self, command: Command, answer: Answer) -> dict[str, Any]:
+        """Return what the journal keeps of a command, so that its id is not executed again."""
 
     def counters(self) -> dict[str, int]:
         """sessions, commands, refused, published, dropped, queue depths."""

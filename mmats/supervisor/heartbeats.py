@@ -61,3 +61,6 @@ class ClientHeartbeats:
             if str(error) != self._told:  # once, not ten times a second
                 self._told = str(error)
                 self._log.warning("no engine yet", error=error)
+            return
+        self._told = ""
+        self._log.info("connected", engine_run=self._client.run)

@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from mmats.engine.locks import is_locked
 from mmats.model.profile import Profile
 
+ENGINE = "engine"
 Status = Literal["running", "waiting", "ended", "failed"]
 """waiting: to be started again; ended: with exit code 0, or stopped; failed: given up."""
 
@@ -39,10 +41,13 @@ def children_state(profile: Profile) -> list[ChildState]:
     """Return what the pid files of a profile tell, by name; unreadable ones are left out.
 
     A state says `running` even where the process was killed together with its supervisor: ask
-    `is_alive`.
+    `is_alive`. An engine that was started alone has no pid file: its lock names it.
     """
     states = []
-    for path in sorted(profile.run_dir.glob("*.pid")):
+    paths = sorted(profile.run_dir.glob("*.pid"))
+    if pid_file(profile, ENGINE) not in paths and is_locked(profile.lock_file):
+        paths.insert(0, profile.lock_file)
+    for path in paths:
         with contextlib.suppress(OSError, ValueError):  # of which msgspec's errors are some
             states.append(_read_state(path))
     return states

@@ -9,7 +9,7 @@ import pytest
 
 from mmats.model.messages import Answer, Outcome
 from mmats.model.profile import Profile
-from tests.fakes.profiles import short_profile
+from tests.fakes.profiles import temporary_profile
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.tidy.tree import ROOT
 
@@ -23,7 +23,7 @@ LINES_MAX = 40
 
 @pytest.fixture
 def profile() -> Iterator[Profile]:
-    with short_profile() as made:
+    with temporary_profile("paper") as made:
         yield made
 
 

@@ -78,16 +78,18 @@ def operator_records(config: Config, blocks: list[Rows]) -> tuple[Session, Rows]
     port = session.port
     assert port is not None
 
+    def send(now_ns: int) -> None:
+        requests = port.take_requests(port.waiting)
+        if len(requests):
+            exchange.on_requests(requests, now_ns)
+
     def answer(now_ns: int) -> None:
-        while True:
-            reports = exchange.take_reports(now_ns)
-            if len(reports):
-                session.reports(reports, now_ns)
-            requests = port.take_requests(port.waiting)
-            if len(requests):
-                exchange.on_requests(requests, now_ns)
-            if not len(reports) and not len(requests):
-                return
+        send(now_ns)
+        while len(reports := exchange.take_reports(now_ns)):
+            for report in np.split(reports, len(reports)):
+                arrival_ns = int(report["ts_recv_ns"][0])
+                session.reports(report, arrival_ns)
+                send(arrival_ns)
 
     found = []
     for block in blocks:

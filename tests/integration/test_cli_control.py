@@ -1,6 +1,7 @@
 """The verbs that speak with a running engine: exit codes, output, and halting without a link."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +16,13 @@ from mmats.cli.emergency import halt_without_link
 from mmats.cli.main import main
 from mmats.model.messages import PRIVATE, Answer, Outcome
 from mmats.model.profile import Profile
-from tests.fakes.profiles import short_profile
+from tests.fakes.profiles import temporary_profile
 from tests.fakes.scripted_engine import ScriptedEngine
 
 
 @pytest.fixture
 def profile() -> Iterator[Profile]:
-    with short_profile() as made:
+    with temporary_profile("paper") as made:
         yield made
 
 
@@ -282,6 +283,22 @@ def test_a_process_that_is_no_engine_gets_no_signal(
     assert profile.kill_file.exists()
 
 
+def test_halt_takes_the_other_way_when_the_engine_does_not_reply(engine: ScriptedEngine) -> None:
+    engine.silent.add("halt")
+    done = mmats(engine.profile, "halt")
+    assert done.exit_code == 3
+    assert "no reply in time" in done.stdout
+    assert engine.profile.kill_file.exists()
+
+
+def test_a_rollback_is_told_whatever_the_verb(engine: ScriptedEngine) -> None:
+    engine.head = [9, "i"]
+    assert "ROLLBACK" not in mmats(engine.profile, "pause").stderr
+    engine.head = [8, "h"]
+    engine.answers["pause"] = Answer(outcome=Outcome.REFUSED, code="NO")
+    assert "ROLLBACK" in mmats(engine.profile, "pause").stderr
+
+
 @pytest.mark.parametrize("text", ["", "none", "1", "-5", "999999999"])
 def test_a_bad_process_id_gets_no_signal(profile: Profile, text: str) -> None:
     profile.create()
@@ -298,6 +315,7 @@ def test_halt_takes_the_other_way_when_the_token_is_gone(engine: ScriptedEngine)
 
 
 def test_halt_in_a_home_without_profile_writes_nothing(profile: Profile) -> None:
+    shutil.rmtree(profile.root)
     done = mmats(profile, "halt")
     assert done.exit_code == 3
     assert "no engine of this profile" in done.stdout

@@ -165,13 +165,24 @@ def test_a_loss_at_the_end_shows_in_the_heartbeat(engine: ScriptedEngine, client
     assert client.state.gaps == 1
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xff{not json",
+        b"[" * 100_000,
+        b'{"v":2,"run":"r","channel":"public","seq":1,"ts_ns":0,"kind":"state"}',
+        b'{"v":1,"run":"run-1","channel":"private","seq":9,"ts_ns":0,"kind":"state","key":"k"}',
+    ],
+)
 def test_a_message_that_cannot_be_read_is_told_and_made_good(
-    engine: ScriptedEngine, client: Client
+    engine: ScriptedEngine, client: Client, message: bytes
 ) -> None:
-    engine.send_raw(PUBLIC, b"\xff{not json")
+    engine.send_raw(PUBLIC, message)
     engine.set("market:A", {"last": "1"})
     assert soon(lambda: "market:A" in client.state and bool(client.warnings), client)
     assert "public" in client.warnings[0]
+    assert client.is_current
 
 
 def test_the_link_goes_stale_and_lost_and_comes_back(
@@ -223,7 +234,9 @@ def test_every_method_sends_its_command(engine: ScriptedEngine) -> None:
         ]
         assert all(reply.done for reply in replies)
         assert client.ping().done
-        assert client.reauthenticate("secret").done
+        secret = client.reauthenticate("open sesame")
+        assert secret.done
+        assert "sesame" not in repr(secret)
         assert client.snapshot().body["run"] == "run-1"
     assert [name for name, _ in engine.executed] == [
         "pause", "halt", "resume", "flatten", "cancel", "order.submit", "strategy.enable",

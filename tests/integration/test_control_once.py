@@ -152,6 +152,16 @@ def test_ids_are_forgotten_after_their_time_only(clock: FakeClock) -> None:
         assert [command.id for command in engine.executed] == ["one", "two", "four", "three"]
 
 
+def test_stops_find_room_where_the_oldest_gives_way(clock: FakeClock) -> None:
+    with control_stage(clock, limits=ControlLimits(replies_kept_max=2)) as stage:
+        engine = stage.engine()
+        client = stage.client(Role.TRADER)
+        assert [client.ask("halt", id=f"id{n}").code for n in range(6)] == [""] * 6
+        assert stage.server.counters()["replies_kept"] == 4
+        assert client.ask("halt", {"scope": "market:crypto"}, id="id5").code == "ID_REUSED"
+        assert len(engine.executed) == 6
+
+
 def test_ids_survive_a_restart(clock: FakeClock) -> None:
     with control_stage(clock) as stage:
         client = stage.client(Role.TRADER)
@@ -172,29 +182,28 @@ def test_ids_survive_a_restart(clock: FakeClock) -> None:
         assert engine.executed == []
 
 
-def test_duplicates_and_reordering_execute_each_id_once() -> None:
+@pytest.mark.parametrize("count", [2_000, pytest.param(200_000, marks=pytest.mark.long)])
+def test_duplicates_and_reordering_execute_each_id_once(count: int) -> None:
     """10 % of the commands arrive twice, 5 % change places with a later one."""
-    count = 2_000
     chance = random.Random(5)
-    limits = ControlLimits(commands_per_s=10**6, commands_queued_max=10**4)
+    limits = ControlLimits(commands_per_s=10**6, commands_queued_max=10**4, replies_kept_max=10**6)
     with control_stage(limits=limits) as stage:
         engine = stage.engine()
         client = stage.client(Role.TRADER)
-        ids = [f"id{n}" for n in range(count)]
-        sent = [client.payload("cancel", {"order_id": n + 1}, id=i) for n, i in enumerate(ids)]
+        sent = list(range(1, count + 1))
         sent += chance.sample(sent, count // 10)
         for _ in range(count // 20):
             first, second = chance.randrange(len(sent)), chance.randrange(len(sent))
             sent[first], sent[second] = sent[second], sent[first]
-        replied = set()
+        replied: set[str] = set()
         for start in range(0, len(sent), 200):  # no more on their way than a client may have
             batch = sent[start : start + 200]
-            for payload in batch:
-                client.send(payload)
-            wanted = {msgspec.json.decode(payload)["id"] for payload in batch}
-            while not wanted <= replied:
+            for number in batch:
+                client.send(client.payload("cancel", {"order_id": number}, id=f"id{number}"))
+            while not {f"id{number}" for number in batch} <= replied:
                 reply = client.receive()
                 assert reply.outcome is Outcome.DONE
                 replied.add(reply.id)
-        assert sorted(c.id for c in engine.executed) == sorted(ids)
+        executed = [command.body.order_id for command in engine.executed]
+        assert sorted(executed) == list(range(1, count + 1))
         assert stage.server.counters()["duplicates"] == count // 10

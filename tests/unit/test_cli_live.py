@@ -13,7 +13,7 @@ from mmats.cli.live import View, event_line, watch
 from mmats.client import Client, Link, Mirror, Role
 from mmats.model.messages import PRIVATE, PUBLIC, Published, Snapshot
 from mmats.model.profile import Profile
-from tests.fakes.profiles import short_profile
+from tests.fakes.profiles import temporary_profile
 from tests.fakes.scripted_engine import ScriptedEngine
 
 STATE: dict[str, Any] = {
@@ -142,7 +142,7 @@ def test_an_event_is_a_line(value: Any, line: str) -> None:
 
 
 def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with short_profile() as profile, ScriptedEngine(profile) as engine:
+    with temporary_profile("paper") as profile, ScriptedEngine(profile) as engine:
         engine.set("engine", {"mode": "paper", "state": "running"})
         with Client.connect(profile) as client:
             looks = 0
@@ -161,7 +161,7 @@ def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[
 
 
 def test_a_terminal_shows_the_view() -> None:
-    with short_profile() as profile, ScriptedEngine(profile) as engine:
+    with temporary_profile("paper") as profile, ScriptedEngine(profile) as engine:
         engine.set("engine", {"mode": "paper", "state": "running"})
         with Client.connect(profile) as client:
             screen = Console(file=io.StringIO(), force_terminal=True, width=120)

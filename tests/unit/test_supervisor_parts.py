@@ -91,6 +91,13 @@ def test_a_process_that_was_started_alone_has_a_plain_pid_file(profile: Profile)
     assert state.is_alive
 
 
+def test_an_engine_that_was_started_alone_is_known_by_its_lock(profile: Profile) -> None:
+    with FileLock(profile.lock_file, "an engine"):
+        (state,) = children_state(profile)
+        assert (state.name, state.pid, state.is_alive) == ("engine", os.getpid(), True)
+    assert children_state(profile) == []
+
+
 def test_a_zombie_is_not_alive() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
