@@ -12,10 +12,14 @@ from mmats.model.errors import MmatsError
 EXIT_BAD_INPUT = 2
 
 _VERBS = {
+    "audit": "mmats.cli.audit:audit",
     "backtest": "mmats.cli.backtest:backtest",
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
     "demo": "mmats.cli.backtest:demo",
+    "engine": "mmats.cli.engine:engine",
+    "replay": "mmats.cli.replay:replay",
+    "feed": "mmats.cli.feed:feed",
     "down": "mmats.cli.control:down",
     "flatten": "mmats.cli.control:flatten",
     "halt": "mmats.cli.control:halt",
@@ -25,7 +29,10 @@ _VERBS = {
     "resume": "mmats.cli.control:resume",
     "status": "mmats.cli.control:status",
     "strategy": "mmats.cli.strategy:strategy",
+    "up": "mmats.cli.up:up",
     "users": "mmats.cli.users:users",
+    "venue": "mmats.cli.venue:venue",
+    "watchdog": "mmats.cli.watchdog:watchdog",
 }
 
 

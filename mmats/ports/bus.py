@@ -33,6 +33,22 @@ class FeedFrame:
     events: NDArray[np.void]  # EVENT_DTYPE, read-only; empty unless DATA
 
 
+class IFeedPublisher(Protocol):
+    """A feed process's end."""
+
+    def send(
+        self,
+        kind: FrameKind,
+        events: NDArray[np.void] | None = None,
+        sent_ns: int = 0,
+        block_ms: int = -1,
+    ) -> bool:
+        """Send a frame; False: there was no room in the pipe for so long, nothing was sent."""
+
+    def close(self) -> None:
+        """Let what is on its way leave, for a bounded time, and close the socket."""
+
+
 class Ready(IntFlag):
     """What `IEngineBus.wait` found."""
 

@@ -1,0 +1,24 @@
+"""`mmats engine`: the engine process alone; `mmats up` starts it with all that belongs to it."""
+
+from pathlib import Path
+
+import click
+
+from mmats.cli.console import err
+from mmats.config import load_config
+from mmats.config.load import read_toml
+from mmats.model.profile import PROFILES, Profile
+
+
+@click.command(hidden=True)
+@click.option("--config", type=click.Path(path_type=Path), required=True)
+@click.option("--profile", type=click.Choice(PROFILES), help="Default: the configuration's.")
+@click.option("--home", type=click.Path(path_type=Path), help="Folder of all profiles.")
+def engine(config: Path, profile: str | None, home: Path | None) -> None:
+    """Run the engine of CONFIG in the foreground until SIGTERM or `mmats down`."""
+    from mmats.engine.process import Engine
+
+    loaded = load_config(config)
+    Engine(
+        loaded, Profile.of(profile or loaded.profile, home), read_toml(config), err().print
+    ).trade()
