@@ -30,6 +30,7 @@ SEEDS = [
     ("layers", "mmats/_core/seed.pyx", "from mmats.model.instrument import Instrument"),
     ("layers", "mmats/engine/seed.py", "import mmats.client"),
     ("layers", "mmats/client/seed.py", "import mmats.backtest"),
+    ("layers", "mmats/supervisor/seed.py", "import mmats.cli"),
     ("inside", "mmats/engine/seed.py", "import adapters.feeds"),
     ("inside", "mmats/engine/seed.py", "import strategies"),
     ("inside", "mmats/risk/seed.py", "import zmq"),
