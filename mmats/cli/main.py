@@ -16,7 +16,7 @@ _VERBS = {
     "backtest": "mmats.cli.backtest:backtest",
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
-    "demo": "mmats.cli.backtest:demo",
+    "demo": "mmats.cli.demo:demo",
     "engine": "mmats.cli.engine:engine",
     "replay": "mmats.cli.replay:replay",
     "feed": "mmats.cli.feed:feed",

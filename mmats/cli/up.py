@@ -11,6 +11,7 @@ from mmats.cli.console import err
 from mmats.config import Config, load_config
 from mmats.engine.logs import LogOptions, Logs
 from mmats.engine.redaction import Redactor
+from mmats.engine.users import ensure_users
 from mmats.model.errors import ConfigError
 from mmats.model.profile import PROFILES, Profile
 from mmats.supervisor.alarm import Alarm
@@ -47,6 +48,7 @@ def up(
     config = load_config(file)
     profile = profile_of(config, profile_name, home)
     profile.create()
+    ensure_users(profile, lambda text: err().print(text, markup=False))
     if detach:
         ctx.exit(_detach(file, profile))
     logs = _logs(config, profile)

@@ -1,5 +1,6 @@
 """What the trading thread knows of each feed: alive, silent, stale or ended, and its lag."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +69,14 @@ class FeedsSeen:
         """Every feed that was ever there has said that it has no more data."""
         return bool(self._feeds) and all(feed.state == "ended" for feed in self._feeds.values())
 
-    def state(self) -> dict[str, dict[str, Any]]:
-        """Return `feed:N` keys of the published state."""
+    def state(self, tracks: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return `feed:N` keys of the published state; `tracks` is what the bus counted of each."""
         return {
             f"feed:{index}": {
                 "state": feed.state,
                 "frames": feed.frames,
                 "events": feed.events,
+                "gaps": tracks.get(index, {}).get("gaps", 0),
                 "lag_ms": round(feed.lag_ns / 1e6, 1),
             }
             for index, feed in self._feeds.items()

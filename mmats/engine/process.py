@@ -28,8 +28,9 @@ from mmats.engine.loop import TradingLoop
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.modes import Mode, check_modes
 from mmats.engine.publisher import Publisher
-from mmats.engine.session import Input, Session
-from mmats.model.errors import ConfigError, MmatsError
+from mmats.engine.session import EngineFault, Input, Session
+from mmats.engine.users import ensure_users
+from mmats.model.errors import ConfigError
 from mmats.model.profile import Profile
 from mmats.plugins import plugin
 from mmats.ports.journal import Genesis, IJournalWriter, Recovered
@@ -46,7 +47,7 @@ class Engine:
     config: Config
     profile: Profile
     tables: Mapping[str, Any]  # content of the configuration file, for the recording
-    tell: Callable[[str], None]  # shows a line to the user
+    tell: Callable[[str], object]  # shows a line to the user
     run: str = field(default_factory=lambda: time.strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(4))
     _closing: list[Callable[[], None]] = field(default_factory=list)
     _stop_reason: str = ""
@@ -96,7 +97,7 @@ class Engine:
         seen = FeedsSeen(config.engine.feed_timeout.ns)
         metrics = EngineMetrics()
         facts = self._facts(session, recovered, notes)
-        publisher = Publisher(session, control, writer, seen, metrics, facts)
+        publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
         loop = TradingLoop(
             session,
             bus,
@@ -119,7 +120,7 @@ class Engine:
         reason = loop.run()
         log.info("stopped", reason=reason, fault=loop.fault)
         if loop.fault:
-            raise MmatsError(loop.fault, "engine")
+            raise EngineFault(loop.fault, "engine")
         return reason
 
     # -- parts -----------------------------------------------------------------------------------
@@ -183,12 +184,8 @@ class Engine:
         return recorder
 
     def _control(self, session: Session) -> Any:
+        ensure_users(self.profile, self.tell)
         users = plugin("mmats.bus", "users")(self.profile)
-        passphrase = users.create_defaults()
-        if passphrase:
-            self.tell(
-                f"admin passphrase of profile {self.profile.name}, shown this once: {passphrase}"
-            )
         return plugin("mmats.bus", "zeromq-control")(
             self.profile,
             run=self.run,

@@ -153,7 +153,7 @@ def _trading(session: Session) -> dict[str, Any]:
     gate = session.gate
 
     def state(level: str, index: int = 0) -> str:
-        return _word(TradingState, gate.limits(level, index)["trading_state"], "TRADING_")
+        return _word(TradingState, gate.limits(level, index)["trading_state"], "TRADING_").lower()
 
     return {
         "global": state("global"),

@@ -8,7 +8,7 @@ from mmats.engine.metrics import EngineMetrics
 from mmats.engine.published import private_state, public_state
 from mmats.engine.session import Session
 from mmats.model.messages import PRIVATE, PUBLIC
-from mmats.ports.bus import IControlServer
+from mmats.ports.bus import IControlServer, IEngineBus
 from mmats.ports.journal import Head, IJournalWriter
 
 STATE_NS = 250_000_000
@@ -31,12 +31,13 @@ class Publisher:
         session: Session,
         control: IControlServer,
         writer: IJournalWriter,
+        bus: IEngineBus,
         feeds: FeedsSeen,
         metrics: EngineMetrics,
         facts: dict[str, Any],
     ) -> None:
         self._session, self._control, self._writer = session, control, writer
-        self._feeds, self._metrics, self._facts = feeds, metrics, facts
+        self._bus, self._feeds, self._metrics, self._facts = bus, feeds, metrics, facts
         self._told: dict[str, dict[str, Any]] = {PUBLIC: {}, PRIVATE: {}}
         self._heartbeat_due_ns = self._metrics_due_ns = 0
         self._has_changed = False
@@ -92,10 +93,15 @@ class Publisher:
 
     def _publish_state(self, now_ns: int) -> None:
         session = self._session
-        engine = {**self._facts, "mode": session.mode.word, "arm": self.arm}
-        public = {"engine": engine, **self._feeds.state(), **public_state(session)}
-        refused = session.intake.refused
-        public["refused_events"] = dict(refused)
+        engine = {
+            **self._facts,
+            "mode": session.mode.word,
+            "state": "trading" if self.arm == "armed" else "fault",
+            "arm": self.arm,
+        }
+        feeds = self._feeds.state(self._bus.feed_state())
+        public = {"engine": engine, **feeds, **public_state(session)}
+        public["intake"] = {"refused": session.intake.refused_count, **session.intake.refused}
         head = self._writer.head
         private = {
             **private_state(session),

@@ -76,6 +76,12 @@ class IEngineBus(Protocol):
     def send_requests(self, requests: NDArray[np.void]) -> bool:
         """Send requests (REQUEST_DTYPE) to the venue; False: nothing was sent, its pipe is full."""
 
+    def feed_state(self) -> dict[int, dict[str, Any]]:
+        """By feed: session, sequence, gaps, lost_frames, duplicates and more."""
+
+    def venue_state(self) -> dict[str, Any]:
+        """The same of the venue's reports; empty without a venue."""
+
     def counters(self) -> dict[str, int]:
         """bad_frames, feed_frames, feed_events, reports, requests."""
 

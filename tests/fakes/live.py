@@ -36,9 +36,11 @@ def wire(scripts: Sequence[Any] = (), symbols: Sequence[str] = (), **changes: An
     )
 
 
-def wire_port(scripts: Sequence[Any], symbols: Sequence[str], **changes: Any) -> Assembly:
+def wire_port(
+    scripts: Sequence[Any], symbols: Sequence[str], names: Sequence[str] = (), **changes: Any
+) -> Assembly:
     """Return the same with an execution port, as `venue`, in place of the simulated venue."""
-    names = [f"script{number}" for number in range(len(scripts))]
+    names = names or [f"script{number}" for number in range(len(scripts))]
     loaded = load_config(config(*names, symbols=symbols, **changes))
     return assemble(
         loaded,

@@ -114,8 +114,13 @@ class ScriptedVenue:
         self.position += order.side * lots
         order.fills.append(
             self.tell(
-                ReportKind.REPORT_FILLED, order.order_id, last_lots=lots, last_ticks=TICKS,
-                leaves_lots=order.leaves, trade_id=self.trades, liquidity=1,
+                ReportKind.REPORT_FILLED,
+                order.order_id,
+                last_lots=lots,
+                last_ticks=TICKS,
+                leaves_lots=order.leaves,
+                trade_id=self.trades,
+                liquidity=1,
             )  # fmt: skip
         )
         if order.leaves == 0:
