@@ -92,7 +92,8 @@ def packages_of_mmats() -> set[str]:
     return {
         f"mmats.{path.stem}"
         for path in (ROOT / "mmats").iterdir()
-        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+        if (path / "__init__.py").exists()
+        or (path.suffix == ".py" and path.stem not in ("__init__", "__main__"))
     }
 
 
