@@ -30,6 +30,7 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -46,6 +47,9 @@ _RECONNECT_MS = 50
 _RECONNECT_MS_MAX = 1_000
 _BACKLOG = 128
 
+_POLLIN, _EVENTS = int(zmq.POLLIN), int(zmq.EVENTS)
+
+ReceivedT = TypeVar("ReceivedT")
 SocketT = TypeVar("SocketT", bound="zmq.Socket[Any]")
 
 
@@ -87,6 +91,35 @@ class CurveClient:
     secret_key: bytes = field(repr=False)
 
 
+class PathLock:
+    """A lock that one process holds; the kernel releases it when the process dies.
+
+    Its file stays: to remove it would let two processes lock two files of one name.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        """BusError names the process that holds `what`."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise BusError(f"no lock can be made: {error.strerror}", str(path)) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._fd, 64, 0).decode(errors="replace").strip() or "unknown"
+            self.release()
+            raise BusError(f"process {holder} holds it", what, "end that process first") from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have it; twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
 class BoundSocket(Generic[SocketT]):
     """A server's socket and the lock on its path.
 
@@ -97,19 +130,19 @@ class BoundSocket(Generic[SocketT]):
         As bound: of tcp with its port.
     """
 
-    def __init__(self, bound: SocketT, endpoint: str, path: Path | None, lock_fd: int) -> None:
+    def __init__(
+        self, bound: SocketT, endpoint: str, path: Path | None, lock: PathLock | None
+    ) -> None:
         self.socket = bound
         self.endpoint = endpoint
         self._path = path
-        self._lock_fd = lock_fd
+        self._lock = lock
 
     def close(self, linger_ms: int = 0) -> None:
         """Close the socket, remove its file, release the lock, in this order; twice is fine."""
         self.socket.close(linger=linger_ms)
-        if self._path is not None:
-            _remove(self._path)
-            os.close(self._lock_fd)
-            self._path = None
+        _give_up(self._path, self._lock)
+        self._path = self._lock = None
 
 
 def open_bound(
@@ -128,7 +161,7 @@ def open_bound(
     """
     path = _checked_path(endpoint, curve is not None)
     made = _made(context, kind, endpoint, options or SocketOptions())
-    lock_fd = -1
+    lock: PathLock | None = None
     try:
         if curve is not None:
             made.setsockopt(zmq.CURVE_SERVER, 1)
@@ -136,19 +169,21 @@ def open_bound(
             made.setsockopt(zmq.ZAP_DOMAIN, curve.domain.encode())
             made.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         if path is not None:
-            lock_fd = _lock(path)
+            lock = PathLock(Path(f"{path}.lock"), str(path))
             made.setsockopt(zmq.USE_FD, _listening(path))
         made.bind(endpoint)
         last = made.getsockopt(zmq.LAST_ENDPOINT)
     except (zmq.ZMQError, OSError) as error:
-        _abandon(made, path, lock_fd)
+        made.close(linger=0)
+        _give_up(path, lock)
         raise BusError(f"can't be bound: {error}", endpoint) from error
     except BusError:
-        _abandon(made, path, lock_fd)
+        made.close(linger=0)
+        _give_up(path, lock)
         raise
     # libzmq makes up a name of its own for a descriptor that it was given.
     name = endpoint if path is not None else bytes(last).rstrip(b"\0").decode()
-    return BoundSocket(made, name, path, lock_fd)
+    return BoundSocket(made, name, path, lock)
 
 
 def open_connected(
@@ -177,6 +212,24 @@ def open_connected(
         made.close(linger=0)
         raise BusError(f"can't be connected to: {error}", endpoint) from error
     return made
+
+
+def received(
+    socket: "zmq.Socket[Any]", receive: Callable[[int], ReceivedT], count_max: int
+) -> Iterator[ReceivedT]:
+    """Yield what has come, at most so many messages; never waits.
+
+    `receive` is the socket's `recv` or `recv_multipart`.
+    """
+    for count in range(count_max):
+        # To be refused costs as much as some messages: we look first where there may be one only.
+        if count == 1 and not int(socket.getsockopt(_EVENTS)) & _POLLIN:
+            return
+        try:
+            data = receive(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        yield data
 
 
 def _made(
@@ -239,21 +292,6 @@ def _checked_path(endpoint: str, has_curve: bool) -> Path | None:
     return path
 
 
-def _lock(path: Path) -> int:
-    """Take the lock of a socket's path; the kernel releases it when the process dies."""
-    name = f"{path}.lock"
-    lock_fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock_fd, 64, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock_fd)
-        raise BusError(f"process {holder} holds this socket", str(path), "end it first") from error
-    os.ftruncate(lock_fd, 0)
-    os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
-    return lock_fd
-
-
 def _listening(path: Path) -> int:
     """Bind and listen on a file of mode 0600; the caller holds its lock and owns the result."""
     if not _remove(path):
@@ -277,8 +315,8 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _abandon(made: "zmq.Socket[Any]", path: Path | None, lock_fd: int) -> None:
-    made.close(linger=0)
-    if path is not None and lock_fd >= 0:
+def _give_up(path: Path | None, lock: PathLock | None) -> None:
+    """Remove the file, then release the lock: nobody else can have bound it in between."""
+    if path is not None and lock is not None:
         _remove(path)
-        os.close(lock_fd)
+        lock.release()

@@ -87,7 +87,7 @@ def test_a_second_holder_is_refused_and_the_first_is_named(
     context: zmq.Context[zmq.Socket[bytes]], profile: Profile
 ) -> None:
     bound = open_bound(context, zmq.PULL, profile.endpoint("feed"))
-    with pytest.raises(BusError, match=f"process {os.getpid()} holds"):
+    with pytest.raises(BusError, match=f"process {os.getpid()} holds it"):
         open_bound(context, zmq.PULL, profile.endpoint("feed"))
     push = open_connected(context, zmq.PUSH, profile.endpoint("feed"))
     assert push.poll(WAIT_MS, zmq.POLLOUT)  # the first one still serves
@@ -108,7 +108,7 @@ def test_a_killed_holder_leaves_no_lock(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline().strip().decode() == profile.endpoint("feed")
-        with pytest.raises(BusError, match=f"process {child.pid} holds"):
+        with pytest.raises(BusError, match=f"process {child.pid} holds it"):
             open_bound(context, zmq.PULL, profile.endpoint("feed"))
         child.kill()
         child.wait()

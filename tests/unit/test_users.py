@@ -16,7 +16,7 @@ from mmats.cli.main import main
 from mmats.model.errors import ConfigError
 from mmats.model.messages import Role
 from mmats.model.profile import Profile
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins
 from tests.fakes.installed import install_entry_points
 
 
@@ -40,7 +40,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     folder.mkdir()
     install_entry_points(folder, monkeypatch)
     yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 def test_the_first_start_makes_one_user_for_each_role(store: UserStore, profile: Profile) -> None:
