@@ -375,4 +375,4 @@ class ControlServer:
         """A handler raised: log it, count it, go on."""
         self._errors += 1
         with contextlib.suppress(Exception):
-            self._log.error("control server: %s failed", where, exc_info=error)
+            self._log.error(f"control server: {where} failed", exc_info=error)
