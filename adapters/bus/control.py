@@ -63,8 +63,9 @@ class ControlServer:
         Told to clients; the mode is that of the published key `engine` once there is one.
     users : UserStore
         Asked at every message.
-    tcp : TcpOptions, optional
-        Listen for clients of other machines, too; with CURVE keys only.
+    tcp : (host, port), optional
+        Listen for clients of other machines, too, on three ports from `port` on (`TcpOptions`);
+        with CURVE keys only.
     limits : ControlLimits, optional
     clock : IClock, optional
         Wall clock and monotonic clock, also where the engine's time is that of a replayed feed.
@@ -82,7 +83,7 @@ class ControlServer:
         mode: str,
         version: str,
         users: UserStore,
-        tcp: TcpOptions | None = None,
+        tcp: tuple[str, int] | None = None,
         limits: ControlLimits | None = None,
         clock: IClock | None = None,
         log: ILog | None = None,
@@ -90,7 +91,7 @@ class ControlServer:
     ) -> None:
         self._profile = profile
         self._users = users
-        self._tcp = tcp
+        self._tcp = TcpOptions(*tcp) if tcp is not None else None
         self._limits = limits = limits or ControlLimits()
         self._clock = clock = clock or SystemClock()
         self._log: ILog = log or logging.getLogger("mmats.control")
@@ -374,4 +375,4 @@ class ControlServer:
         """A handler raised: log it, count it, go on."""
         self._errors += 1
         with contextlib.suppress(Exception):
-            self._log.error("control server: %s failed", where, exc_info=error)
+            self._log.error(f"control server: {where} failed", exc_info=error)

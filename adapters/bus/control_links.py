@@ -1,8 +1,7 @@
 """The sockets of the control plane on an event loop: ROUTERs for commands, PUBs for the state."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import zmq
 
@@ -23,8 +22,7 @@ _LINGER_MS = 200
 Bound = BoundSocket["zmq.Socket[bytes]"]
 
 
-@dataclass(frozen=True, slots=True)
-class TcpOptions:
+class TcpOptions(NamedTuple):
     """Where to listen for clients of other machines: three ports from `port` on.
 
     They are for commands, the public and the private channel; `port` 0 takes free ones.
