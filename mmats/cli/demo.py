@@ -66,10 +66,14 @@ def _session(home: Path, watched: bool, quiet: bool) -> dict[str, Any]:
     """Run everything that `mmats up` runs; return what came of it."""
     from mmats.cli.live import watch
     from mmats.client import Client
+    from mmats.engine.users import ensure_users
 
     config = home / "demo.toml"
     text = resources.files("mmats.config").joinpath("paper_demo.toml").read_text("utf-8")
     config.write_text(text if watched else text.replace('"1200x"', '"max"'), "utf-8")
+    profile = Profile.of("paper", home)
+    profile.create()
+    ensure_users(profile, lambda told: None)  # nobody raises risk here
     if not quiet:
         err().print("starting a paper engine on a SYNTHETIC market", style="dim", markup=False)
     with (
@@ -84,7 +88,7 @@ def _session(home: Path, watched: bool, quiet: bool) -> dict[str, Any]:
         run = client.run
         client.down(reason="the demo is over")
         process.wait(STOP_S_MAX)
-    return _summary(Profile.of("paper", home), run, account)
+    return _summary(profile, run, account)
 
 
 def _has_ended(mirror: Any) -> bool:

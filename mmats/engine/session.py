@@ -7,6 +7,7 @@ the same state, which is what `mmats replay --diff` proves.
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import IntEnum
 from typing import Any
 
@@ -225,30 +226,18 @@ class Session:
 
     def naming(self) -> Names:
         """What the indices of the state image stand for."""
-        catalogue = self.catalogue
-        return Names(
-            strategies=tuple(self.names),
-            instruments=tuple(instrument.id for instrument in catalogue.instruments),
-            currencies=catalogue.currencies,
-            markets=catalogue.markets,
-        )
+        return Names.of(self.catalogue, self.names)
 
     def image(self) -> bytes:
         """Everything that decides what comes next, market data aside; see StateImage."""
         core: bytes = self._image.to_bytes()
-        names = self.naming()
         trailer = orjson.dumps(
             {
                 "config": self.config.config_hash,
                 "mode": self.mode.word,
                 "modes": {name: mode.word for name, mode in self.strategy_modes.items()},
                 "sources": self.sources,
-                "names": {
-                    "strategies": names.strategies,
-                    "instruments": names.instruments,
-                    "currencies": names.currencies,
-                    "markets": names.markets,
-                },
+                "names": asdict(self.naming()),
             }
         )
         return core + trailer + _TRAILER.pack(len(core), len(trailer))
