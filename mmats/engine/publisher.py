@@ -16,6 +16,8 @@ CHANGED_NS = 50_000_000
 """After a decision the state follows sooner, but no more often than this."""
 HEARTBEAT_NS = 200_000_000
 METRICS_NS = 1_000_000_000
+ENDED = "ended"
+"""`state` of the key `engine` as the last word of a run that ends in good order."""
 
 
 class Publisher:
@@ -80,6 +82,11 @@ class Publisher:
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
             self._heartbeat(now_ns)
+
+    def ended(self) -> None:
+        """The run ends in good order: its silence from now on is no reason to act."""
+        engine = {**self._told[PUBLIC].get("engine", self._facts), "state": ENDED}
+        self._control.publish_state(PUBLIC, [("engine", engine)])
 
     def _heartbeat(self, now_ns: int) -> None:
         head: Head = self._writer.head
