@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 refused, unknown, or a defect; 2 bad input; 3 no engine an
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from mmats.cli.engine_options import (
     session,
     shown,
 )
+from mmats.cli.processes import show_processes
 from mmats.cli.text import printable
 from mmats.client import Client, ClientError, CommandInvalid, Outcome
 from mmats.client.errors import ways_to_stop
@@ -53,11 +55,14 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what wou
 def status(
     profile: Profile, as_json: bool, watch: bool, role: Literal["viewer", "trader", "admin"]
 ) -> None:
-    """Show what the engine does: mode, account, positions, strategies, feeds."""
+    """Show what the engine does: mode, account, positions, strategies, feeds.
+
+    If no engine answers it shows what is known without: processes, alarms, the kill file.
+    """
     from mmats.cli.live import View
     from mmats.cli.live import watch as watch_view
 
-    with session(profile, role) as client:
+    with session(profile, role, lost=partial(show_processes, profile, as_json=as_json)) as client:
         if as_json:
             click.echo(orjson.dumps(_facts(client), option=orjson.OPT_SORT_KEYS))
         elif watch:

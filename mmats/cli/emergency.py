@@ -28,6 +28,8 @@ def _write_kill_file(profile: Profile) -> str:
 def _signal(profile: Profile) -> str:
     """Send SIGUSR1, if the process is surely ours: others would be ended by it."""
     pid_file = profile.run_dir / "engine.pid"
+    if not pid_file.exists():  # started without a supervisor
+        pid_file = profile.lock_file
     try:
         pid = int(pid_file.read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):
