@@ -16,19 +16,15 @@ from adapters.bus.frames import (
     decode_message,
     encode_message,
 )
-from adapters.bus.sockets import SocketOptions, open_bound, open_connected
+from adapters.bus.sockets import SocketOptions, open_bound, open_connected, received
 from adapters.bus.tracks import Track
 from adapters.bus.waker import Waker
 from mmats.model.profile import Profile
-from mmats.ports.bus import FeedFrame, FrameKind, Ready
+from mmats.ports.bus import FeedFrame, Ready
 
 FEED_QUEUE_MAX = 64  # frames of each feed: what is older than a moment should not queue here
-_STATE = {
-    FrameKind.DATA: "live",
-    FrameKind.START: "live",
-    FrameKind.END: "ended",
-    FrameKind.STALE: "stale",
-}
+# By FrameKind. A heartbeat of a feed that has lost its source does not bring it back.
+_STATES = ("", "live", "", "live", "ended", "stale")
 
 
 class EngineBus:
@@ -108,12 +104,7 @@ class EngineBus:
         What is no frame, or came before, is counted and left out.
         """
         frames = []
-        receive = self._pull.recv
-        for _ in range(frames_max):
-            try:
-                data = receive(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        for data in received(self._pull, self._pull.recv, frames_max):
             try:
                 frame = decode_frame(data)
             except FrameError:
@@ -132,12 +123,9 @@ class EngineBus:
             track = self._tracks[frame.feed] = Track()
         if not track.accept(frame.session, frame.sequence):
             return False
-        # A heartbeat of a feed that has lost its source does not bring it back.
-        state = _STATE.get(frame.kind)
-        if state is not None:
+        state = _STATES[frame.kind]
+        if state:
             self._states[frame.feed] = state
-        else:
-            self._states.setdefault(frame.feed, "live")
         self._frames += 1
         self._events += len(frame.events)
         return True
@@ -168,11 +156,7 @@ class EngineBus:
         found: list[NDArray[np.void]] = []
         if self._venue is None:
             return found
-        for _ in range(messages_max):
-            try:
-                parts = self._venue.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        for parts in received(self._venue, self._venue.recv_multipart, messages_max):
             try:
                 message = decode_message(b"".join(parts), MessageKind.REPORTS)
             except FrameError:

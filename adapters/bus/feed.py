@@ -86,13 +86,18 @@ class FeedPublisher:
             sequence=self._sequence + 1,
             sent_ns=sent_ns or time.time_ns(),
         )
-        if block_ms != 0 and not self._push.poll(block_ms, zmq.POLLOUT):
+        if not self._sent(data) and (
+            block_ms == 0 or not self._push.poll(block_ms, zmq.POLLOUT) or not self._sent(data)
+        ):
             return False
+        self._sequence += 1
+        return True
+
+    def _sent(self, data: bytes) -> bool:
         try:
             self._push.send(data, zmq.NOBLOCK)
         except zmq.Again:
             return False
-        self._sequence += 1
         return True
 
     def close(self, linger_ms: int = 1000) -> None:

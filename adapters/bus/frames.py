@@ -19,10 +19,9 @@ All is little-endian. The header keeps rows on the 8-byte boundary of the messag
 are used where they lie, read-only.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +40,7 @@ FRAME_BYTES_MAX = HEADER.size + ROWS_MAX * max(
 )
 
 _FRAME_KINDS = {int(kind): kind for kind in FrameKind}
+_DATA = FrameKind.DATA
 _EVENT_BYTES = EVENT_DTYPE.itemsize
 _NO_EVENTS: NDArray[np.void] = np.empty(0, dtype=EVENT_DTYPE)
 _NO_EVENTS.flags.writeable = False
@@ -60,8 +60,7 @@ class MessageKind(IntEnum):
 _ROWS = {MessageKind.REQUESTS: REQUEST_DTYPE, MessageKind.REPORTS: REPORT_DTYPE}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of the order path."""
 
     kind: MessageKind
@@ -93,7 +92,7 @@ def encode_frame(
         They don't go into a frame.
     """
     count = 0 if events is None else len(events)
-    if (count > 0) != (kind is FrameKind.DATA) or count > ROWS_MAX:
+    if (count > 0) != (kind is _DATA) or count > ROWS_MAX:
         raise FrameError(f"a frame {kind.name} can't hold {count} events")
     header = HEADER.pack(MAGIC, VERSION, kind, 0, feed, count, session, sequence, sent_ns)
     if events is None or count == 0:
@@ -115,7 +114,7 @@ def decode_frame(data: bytes) -> FeedFrame:
     kind = _FRAME_KINDS.get(kind_number)
     if kind is None:
         raise FrameError(f"there is no frame of kind {kind_number}")
-    if (count > 0) != (kind is FrameKind.DATA):
+    if (count > 0) != (kind is _DATA):
         raise FrameError(f"a frame {kind.name} with {count} events")
     events = np.frombuffer(data, EVENT_DTYPE, count, HEADER.size) if count else _NO_EVENTS
     return FeedFrame(feed, kind, session, sequence, sent_ns, events)
@@ -125,7 +124,8 @@ def encode_message(
     kind: MessageKind, rows: NDArray[np.void], *, session: int, sequence: int, sent_ns: int
 ) -> bytes:
     """Return a message of the order path; FrameError where the rows are too many, or others."""
-    if rows.dtype != _ROWS[kind]:
+    dtype = _ROWS[kind]
+    if rows.dtype is not dtype and rows.dtype != dtype:
         raise FrameError(f"{kind.name} are rows of another layout")
     if len(rows) > ROWS_MAX:
         raise FrameError(f"a message holds at most {ROWS_MAX} rows, not {len(rows)}")

@@ -30,6 +30,7 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -46,6 +47,9 @@ _RECONNECT_MS = 50
 _RECONNECT_MS_MAX = 1_000
 _BACKLOG = 128
 
+_POLLIN, _EVENTS = int(zmq.POLLIN), int(zmq.EVENTS)
+
+ReceivedT = TypeVar("ReceivedT")
 SocketT = TypeVar("SocketT", bound="zmq.Socket[Any]")
 
 
@@ -208,6 +212,24 @@ def open_connected(
         made.close(linger=0)
         raise BusError(f"can't be connected to: {error}", endpoint) from error
     return made
+
+
+def received(
+    socket: "zmq.Socket[Any]", receive: Callable[[int], ReceivedT], count_max: int
+) -> Iterator[ReceivedT]:
+    """Yield what has come, at most so many messages; never waits.
+
+    `receive` is the socket's `recv` or `recv_multipart`.
+    """
+    for count in range(count_max):
+        # To be refused costs as much as some messages: we look first where there may be one only.
+        if count == 1 and not int(socket.getsockopt(_EVENTS)) & _POLLIN:
+            return
+        try:
+            data = receive(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        yield data
 
 
 def _made(

@@ -15,7 +15,7 @@ from adapters.bus.frames import (
     decode_message,
     encode_message,
 )
-from adapters.bus.sockets import SocketOptions, open_bound
+from adapters.bus.sockets import SocketOptions, open_bound, received
 from adapters.bus.tracks import Track
 from adapters.bus.waker import Waker
 from mmats.model.profile import Profile
@@ -76,11 +76,8 @@ class VenueServer:
         No rows: the peer only made itself known. What came before is left out.
         """
         found = []
-        for _ in range(REQUESTS_AT_ONCE):
-            try:
-                peer, *parts = self._router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        receive = self._router.recv_multipart
+        for peer, *parts in received(self._router, receive, REQUESTS_AT_ONCE):
             try:
                 message = decode_message(b"".join(parts), MessageKind.REQUESTS)
             except FrameError:

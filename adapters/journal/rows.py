@@ -60,7 +60,7 @@ _ENUMS: tuple[tuple[str, type[IntEnum]], ...] = (
 def read_rows(
     path: Path,
     *,
-    since_ns: int = 0,
+    since_ns: int | None = None,
     order: int | None = None,
     strategy: str | None = None,
     kind: str | None = None,
@@ -72,7 +72,7 @@ def read_rows(
     ----------
     path : Path
         Folder of the journal; an engine may be writing it.
-    since_ns : int
+    since_ns : int, optional
         Only entries of this time (ns UTC) and later.
     order : int, optional
         Only what is about this order.
@@ -95,7 +95,7 @@ def read_rows(
         chosen = (
             row
             for row in reader.walk(backwards=last is not None)
-            if row["ts_ns"] >= since_ns
+            if (since_ns is None or row["ts_ns"] >= since_ns)
             and (order is None or row.get("order_id") == order)
             and (strategy is None or row.get("strategy") == strategy)
             and (kind is None or _is_of(row, kind))
@@ -206,7 +206,5 @@ def _name(names: list[str], index: int) -> str:
 
 def _label(enum: type[IntEnum], value: int) -> str:
     """`RECORD_FILLED` is `filled`; a number that has no name stays one."""
-    try:
-        return enum(value).name.partition("_")[2].lower()
-    except ValueError:
-        return str(value)
+    names = {int(member): member.name for member in enum}
+    return names[value].partition("_")[2].lower() if value in names else str(value)

@@ -126,9 +126,9 @@ def _rows(profile_name: str, **chosen: Any) -> Iterator[Row]:
     return rows
 
 
-def _since_ns(text: str | None) -> int:
+def _since_ns(text: str | None) -> int | None:
     if text is None:
-        return 0
+        return None
     try:
         return time.time_ns() - Duration.parse(text).ns
     except ValueError:
@@ -152,18 +152,19 @@ def _anchor(text: str) -> tuple[int, str]:
 def _read_anchors(file: Path, *, must_exist: bool) -> list[tuple[int, str]]:
     if not must_exist and not file.exists():
         return []
-    found: list[tuple[int, str]] = []
-    number = 0
     try:
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if line.strip():
-                head = json.loads(line)
-                found.append(_anchor(f"{head['size']}:{head['hash']}"))
+        lines = file.read_text().splitlines()
     except OSError as error:
         raise ConfigError(f"can't be read: {error}", str(file)) from error
+    return [_anchor_of(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line]
+
+
+def _anchor_of(line: str, where: str) -> tuple[int, str]:
+    try:
+        head = json.loads(line)
+        return _anchor(f"{head['size']}:{head['hash']}")
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"line {number} is no head: {error}", str(file)) from error
-    return found
+        raise ConfigError("is no head", where, 'such as {"size": 7, "hash": "..."}') from error
 
 
 def _read_key(file: Path, *, must_exist: bool) -> bytes | None:

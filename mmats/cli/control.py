@@ -4,7 +4,6 @@ Exit codes: 0 done; 1 refused, unknown, or a defect; 2 bad input; 3 no engine an
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +22,12 @@ from mmats.cli.engine_options import (
     session,
     shown,
 )
-from mmats.cli.processes import show_processes
 from mmats.cli.text import printable
 from mmats.client import Client, ClientError, CommandInvalid, Outcome
 from mmats.client.errors import ways_to_stop
 from mmats.model.messages import ScopeCommand
 from mmats.model.profile import Profile
+from mmats.supervisor.pids import children_state
 
 HALT_S = 2.0  # then the other way is taken
 
@@ -57,12 +56,21 @@ def status(
 ) -> None:
     """Show what the engine does: mode, account, positions, strategies, feeds.
 
-    If no engine answers it shows what is known without: processes, alarms, the kill file.
+    If no engine answers, this tells which processes of the profile there are; exit code 3.
     """
     from mmats.cli.live import View
     from mmats.cli.live import watch as watch_view
 
-    with session(profile, role, lost=partial(show_processes, profile, as_json=as_json)) as client:
+    try:
+        client = Client.connect(profile, role=role)
+    except ClientError as error:
+        processes = _processes(profile)
+        if as_json:
+            click.echo(orjson.dumps({"link": "lost", "error": str(error), "processes": processes}))
+        for process in processes:
+            err().print(f"process {_pairs(process)}", markup=False)
+        leave(error)
+    with client:
         if as_json:
             click.echo(orjson.dumps(_facts(client), option=orjson.OPT_SORT_KEYS))
         elif watch:
@@ -79,8 +87,25 @@ def _facts(client: Client) -> dict[str, Any]:
         "link": client.link.value,
         "current": client.is_current,
         "warnings": list(client.warnings),
+        "processes": _processes(client.profile),
         "state": client.state.copy(),
     }
+
+
+def _processes(profile: Profile) -> list[dict[str, Any]]:
+    """Processes of the profile as their pid files tell, also when no socket answers."""
+    return [
+        {
+            "name": state.name,
+            "pid": state.pid,
+            "status": state.status,
+            "alive": state.is_alive,
+            "since": state.since,
+            "restarts": state.restarts,
+            "detail": printable(state.detail),
+        }
+        for state in children_state(profile)
+    ]
 
 
 @click.command()

@@ -125,7 +125,7 @@ def _summary(profile: Profile, run: str, account: Any) -> dict[str, Any]:
 
     started = time.perf_counter()
     found = plugin("mmats.journal", "run_records")(profile.journal_dir, run)
-    key = (profile.keys_dir / "journal.verify").read_bytes()
+    key = bytes.fromhex((profile.keys_dir / "journal.verify").read_text().strip())
     verified = plugin("mmats.journal", "verify")(profile.journal_dir, key=key, anchors=[])
     kinds = found.records["kind"]
 

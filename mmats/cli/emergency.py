@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 from mmats.cli.engine_options import owned_by_us
+from mmats.engine.kill import write_kill_file
 from mmats.model.profile import Profile
 
 
@@ -19,7 +20,7 @@ def _write_kill_file(profile: Profile) -> str:
     if not profile.root.is_dir():
         return f"there is no folder {profile.root}: no engine of this profile has run here"
     try:
-        profile.kill_file.touch(mode=0o600)
+        write_kill_file(profile.kill_file, "mmats halt")
     except OSError as error:
         return f"{profile.kill_file} can't be written: {error.strerror}"
     return f"wrote {profile.kill_file}: while it is there, the engine is halted"
@@ -28,8 +29,8 @@ def _write_kill_file(profile: Profile) -> str:
 def _signal(profile: Profile) -> str:
     """Send SIGUSR1, if the process is surely ours: others would be ended by it."""
     pid_file = profile.run_dir / "engine.pid"
-    if not pid_file.exists():  # started without a supervisor
-        pid_file = profile.lock_file
+    if not pid_file.exists():
+        pid_file = profile.lock_file  # an engine that was started alone writes its id there
     try:
         pid = int(pid_file.read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):

@@ -75,13 +75,8 @@ def admin_options(verb: Verb) -> Verb:
 
 
 @contextmanager
-def session(
-    profile: Profile, role: RoleName = "trader", lost: Callable[[], None] = lambda: None
-) -> Iterator[Client]:
-    """Open a session; what goes wrong is told on stderr and ends in its exit code.
-
-    `lost` is called first where no engine answers.
-    """
+def session(profile: Profile, role: RoleName = "trader") -> Iterator[Client]:
+    """Open a session; what goes wrong is told on stderr and ends in its exit code."""
     try:
         with Client.connect(profile, role=role) as client:
             try:
@@ -90,8 +85,6 @@ def session(
                 for warning in client.warnings:
                     err().print(f"warning: {printable(warning)}", style="bold red", markup=False)
     except ClientError as error:
-        if isinstance(error, EngineUnreachable):
-            lost()
         leave(error)
 
 

@@ -28,9 +28,11 @@ ROWS_MAX = 20
 
 _MODES = {"advisory": "black on magenta", "paper": "black on yellow", "operator": "white on red"}
 _LINKS = {Link.LIVE: "green", Link.STALE: "black on yellow", Link.LOST: "white on red"}
+_ACTIVE = "ACTIVE"
 _POSITION = ("quantity", "average", "unrealized", "realized")
 _STRATEGY = ("enabled", "mode", "signals", "error")
-_FEED = ("state", "lag_ms", "gaps", "refused")
+_FEED = ("state", "lag_ms", "events", "gaps", "refused")
+_MARKET = ("last", "bid", "ask", "stale")
 
 
 class View:
@@ -47,7 +49,8 @@ class View:
         parts: list[RenderableType] = [self._head(), *self._alarms()]
         if self._client.role >= Role.TRADER:
             parts += [self._account(), self._table("position", _POSITION)]
-        parts += [self._table("strategy", _STRATEGY), self._table("feed", _FEED)]
+        parts += [self._table("strategy", _STRATEGY), self._table("market", _MARKET)]
+        parts.append(self._table("feed", _FEED))
         for kind in ("signal", "fill"):
             parts += self._events(kind)
         return Group(*parts)
@@ -58,8 +61,9 @@ class View:
         figures = [
             f"link {self._link}" if not self._client.state.needs_snapshot else "resync",
             f"mode {self._figure(engine.get('mode'))}",
-            f"state {self._figure(engine.get('state'))}",
         ]
+        if blocked := self._blocked():
+            figures.append(f"NOT TRADING {blocked}")
         if account:
             currency = printable(account.get("currency", ""))
             figures += [
@@ -76,7 +80,8 @@ class View:
         head.append(f" {printable(mode).upper()} ", _MODES.get(mode, "reverse"))
         head.append(f" {printable(engine.get('profile', self._client.profile.name))}")
         head.append(f"  run {printable(engine.get('run', self._client.run))}")
-        head.append(f"  {self._figure(engine.get('state'))}")
+        if "state" in engine:
+            head.append(f"  {self._figure(engine['state'])}")
         head.append(f"  up {self._uptime(engine.get('started_ns'))}")
         head.append("  link ")
         head.append(f" {self._link.upper()} ", _LINKS[self._link])
@@ -102,11 +107,20 @@ class View:
                 Text("RESYNC: messages were lost; figures may be old.", "black on yellow")
             )
         alarms += [Text(printable(warning), "bold red") for warning in self._client.warnings]
-        trading = self._value("trading")
-        blocked = trading.get("global")
-        if blocked not in (None, "", "running", "active", "trading"):
-            alarms.append(Text(f"TRADING: {printable(blocked).upper()}", "bold yellow"))
+        if blocked := self._blocked():
+            alarms.append(Text(f"NOT TRADING: {blocked}", "bold yellow"))
         return alarms
+
+    def _blocked(self) -> str:
+        """What may not trade freely, with the word for it."""
+        trading = self._value("trading")
+        states = {"all": trading.get("global", _ACTIVE)}
+        for level, key in (("market", "markets"), ("strategy", "strategies")):
+            below = trading.get(key)
+            if isinstance(below, dict):
+                states |= {f"{level}:{name}": word for name, word in below.items()}
+        found = [f"{scope} {word}" for scope, word in states.items() if word != _ACTIVE]
+        return printable(", ".join(found))
 
     def _account(self) -> Text:
         account = self._value("account")
@@ -123,6 +137,8 @@ class View:
             return Text(f"no {prefix}", "dim")
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column(prefix)
+        told = {key for value in rows.values() if isinstance(value, dict) for key in value}
+        columns = tuple(column for column in columns if column in told)
         for column in columns:
             table.add_column(column, justify="right" if column not in ("error", "mode") else "left")
         for name, value in list(rows.items())[:ROWS_MAX]:
@@ -154,7 +170,7 @@ class View:
         if value is None:
             return "?"
         text = printable(("no", "yes")[value] if isinstance(value, bool) else value)
-        return text if self._current else f"~{text}"
+        return text if self._current or not text else f"~{text}"
 
     def _style(self, style: str) -> str:
         return style if self._current else "dim"

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmats.config import Config
+from mmats.engine.clock import WallClock
 from mmats.engine.feeds import is_live, live_stream, stored_events
 from mmats.engine.merging import merge, ordered
 from mmats.engine.outbox import Outbox
@@ -53,18 +53,6 @@ class FeedPlan:
     from_start: bool = False
     batch_max: int = BATCH_MAX
     queue_max: int = QUEUE_MAX
-
-
-class WallClock:
-    """The clocks of this machine."""
-
-    def now_ns(self) -> int:
-        """UTC."""
-        return time.time_ns()
-
-    def monotonic_ns(self) -> int:
-        """For durations."""
-        return time.monotonic_ns()
 
 
 def run_feed(

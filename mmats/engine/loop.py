@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mmats._core import RECORD_DTYPE, ExecutionPort, RequestKind
+from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.published import record_event
@@ -30,8 +30,12 @@ REPORTS_A_TURN = 64
 COMMANDS_A_TURN = 32
 TIMER_NS = 100_000_000
 PUBLISH_NS = 250_000_000
-IMAGE_NS = 1_000_000_000
+IMAGE_NS = 5_000_000_000
 """Events alone move peaks and day ends: at least this often the state is committed again."""
+STOP_NS_MAX = 3_000_000_000
+"""So long a clean stop waits for the venue to confirm cancels."""
+RECONCILE_NS = 30_000_000_000
+"""So often the venue is asked about every open order."""
 
 
 class Recorder(Protocol):
@@ -88,7 +92,12 @@ class TradingLoop:
         self._turn_ns = self._decided_ns = 0
         self._timer_due_ns = self._image_due_ns = 0
         self._stopping = ""
+        self._stop_due_ns = 0
+        self._has_ended = False
         self._killed = ""
+        self._last_image = b""
+        self._venue_gaps = 0
+        self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         writer.on_done(bus.wake)
         control.on_command(bus.wake)
 
@@ -98,8 +107,13 @@ class TradingLoop:
         """Trade until asked to stop; returns why it stopped."""
         while True:
             self.turn()
-            if self._stopping and self._is_settled():
+            if not self._stopping or not self._is_settled():
+                continue
+            if self._has_ended or self._writer.failure is not None:
                 return self._stopping
+            if time.monotonic_ns() >= self._stop_due_ns or not self._cancels_wait():
+                self._has_ended = True
+                self.note("run.ended", reason=self._stopping, fault=self.fault)
 
     def turn(self) -> None:
         """Wait for something, and deal with all that has come."""
@@ -148,6 +162,19 @@ class TradingLoop:
             self._record(Input.REPORTS, now_ns, rows.view("u1").data)
             self.session.reports(rows, now_ns)
             self._is_dirty = True
+        gaps = int(self._bus.venue_state().get("gaps", 0))
+        if gaps != self._venue_gaps:
+            self._venue_gaps = gaps
+            self.note("venue", problem="messages of the venue were lost", gaps=gaps)
+            self._ask_venue(now_ns)
+
+    def _ask_venue(self, now_ns: int) -> None:
+        """Have the venue tell again what it knows of every open order."""
+        self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
+        if not self.fault:
+            self._record(Input.RESYNC, now_ns)
+            if self.session.resync(now_ns):
+                self._is_dirty = True
 
     def _take_frames(self) -> None:
         for frame in self._bus.feed_frames(FRAMES_A_TURN):
@@ -197,6 +224,8 @@ class TradingLoop:
             now_ns = self._clock.now_ns()
             self._record(Input.TIMER, now_ns)
             self.session.timer(now_ns)
+            if self.session.port is not None and self._turn_ns >= self._reconcile_due_ns:
+                self._ask_venue(now_ns)
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -236,9 +265,17 @@ class TradingLoop:
         if not self.fault:
             answer = self._command("down", {"cancel": cancel, "reason": reason}, may_raise=False)
         self._stopping = reason
-        self.note("run.ended", reason=reason, **answer.body)
+        self._stop_due_ns = time.monotonic_ns() + STOP_NS_MAX
+        self.note("stopping", reason=reason, **answer.body)
         self._is_dirty = True
         return answer
+
+    def _cancels_wait(self) -> bool:
+        """Whether the venue has yet to confirm a cancel; a simulated one ends with this process."""
+        if self.session.port is None or self.fault:
+            return False
+        states = open_orders(self.session.pipeline.orders)["state"]
+        return bool((states == OrderState.STATE_PENDING_CANCEL).any())
 
     def _end_trading(self, reason: str) -> None:
         """The session can't be trusted, or the journal is gone: nothing is decided any more."""
@@ -292,6 +329,9 @@ class TradingLoop:
         )
         self._decided_ns = 0
         image = session.image() if self._is_dirty or len(records) else b""
+        if image == self._last_image:
+            image = b""
+        self._last_image = image or self._last_image
         self._notes, self._answers, self._is_dirty = [], [], False
         self._in_flight = flight
         self._writer.submit(

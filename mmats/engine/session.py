@@ -58,6 +58,7 @@ class Input(IntEnum):
     COMMAND = 4  # JSON: command, body, may_raise
     START = 5  # JSON: run, configuration and the folder that it starts from
     IMAGE = 6  # the state that the run went on from
+    RESYNC = 7  # every open order is asked about; no payload
 
 
 class EngineFault(MmatsError):
@@ -221,6 +222,10 @@ class Session:
             if self.port is not None:
                 self.pipeline.resolve(now_ns)
             self.controls.step(now_ns)
+
+    def resync(self, now_ns: int) -> int:
+        """Ask the venue about every open order; they count as open until it has answered."""
+        return self.pipeline.orders.mark_open_unknown(now_ns)
 
     # -- durable state ---------------------------------------------------------------------------
 

@@ -1,9 +1,8 @@
 """The ports between processes: market data in, orders out, reports in, commands and state."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,8 @@ class FrameKind(IntEnum):
     STALE = 5  # the feed has lost its source until the next DATA
 
 
-@dataclass(frozen=True, slots=True)
-class FeedFrame:
-    """One message of a feed process."""
+class FeedFrame(NamedTuple):
+    """One message of a feed process; a tuple, since one is made of every message."""
 
     feed: int  # index of the feed process
     kind: FrameKind

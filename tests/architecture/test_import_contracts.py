@@ -30,6 +30,7 @@ SEEDS = [
     ("layers", "mmats/_core/seed.pyx", "from mmats.model.instrument import Instrument"),
     ("layers", "mmats/engine/seed.py", "import mmats.client"),
     ("layers", "mmats/client/seed.py", "import mmats.backtest"),
+    ("layers", "mmats/supervisor/seed.py", "import mmats.cli"),
     ("inside", "mmats/engine/seed.py", "import adapters.feeds"),
     ("inside", "mmats/engine/seed.py", "import strategies"),
     ("inside", "mmats/risk/seed.py", "import zmq"),
@@ -91,7 +92,8 @@ def packages_of_mmats() -> set[str]:
     return {
         f"mmats.{path.stem}"
         for path in (ROOT / "mmats").iterdir()
-        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+        if (path / "__init__.py").exists()
+        or (path.suffix == ".py" and path.stem not in ("__init__", "__main__"))
     }
 
 

@@ -1,6 +1,7 @@
 """Makes the project's entry points visible where an older installation does not have them."""
 
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def install_entry_points(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = {
         group: missing
         for group, names in declared.items()
-        if (missing := {k: names[k] for k in names.keys() - load_plugins(group).keys()})
+        if (missing := {k: names[k] for k in names.keys() - entry_points(group=group).names})
     }
     forget_plugins()
     if not groups:

@@ -1,6 +1,7 @@
 """The verbs that speak with a running engine: exit codes, output, and halting without a link."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -214,6 +215,16 @@ def test_status_as_text_and_json(engine: ScriptedEngine) -> None:
     assert facts["state"]["account"]["equity"] == "150.25"
 
 
+def test_without_an_engine_status_tells_of_processes(profile: Profile) -> None:
+    (profile.run_dir / "feed.pid").write_text(f"{os.getpid()}\n")
+    done = mmats(profile, "status", "--json")
+    assert done.exit_code == 3
+    ((process,), link) = (json.loads(done.stdout)[key] for key in ("processes", "link"))
+    assert (link, process["name"], process["pid"]) == ("lost", "feed", os.getpid())
+    assert process["alive"] is True
+    assert f"pid {os.getpid()}" in mmats(profile, "status").stderr
+
+
 def test_a_viewer_s_status_has_no_account(engine: ScriptedEngine) -> None:
     engine.set("account", {"equity": "150.25"}, PRIVATE)
     done = mmats(engine.profile, "status", "--role", "viewer")
@@ -266,6 +277,7 @@ def test_halt_writes_the_kill_file_and_signals_the_engine(profile: Profile) -> N
     assert done.exit_code == 3
     assert profile.kill_file.exists()
     assert f"wrote {profile.kill_file}" in done.stdout
+    assert "mmats halt" in profile.kill_file.read_text()
     assert f"sent SIGUSR1 to process {process.pid}" in done.stdout
 
 

@@ -9,8 +9,6 @@ import pytest
 from adapters.bus.frames import (
     HEADER,
     MAGIC,
-    REPORT_DTYPE,
-    REQUEST_DTYPE,
     ROWS_MAX,
     VERSION,
     FrameError,
@@ -20,7 +18,7 @@ from adapters.bus.frames import (
     encode_frame,
     encode_message,
 )
-from mmats._core import BAR_DTYPE
+from mmats._core import BAR_DTYPE, REPORT_DTYPE, REQUEST_DTYPE
 from mmats.ports.bus import FrameKind
 from tests.fakes.bus import quotes
 

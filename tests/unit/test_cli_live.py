@@ -22,7 +22,7 @@ STATE: dict[str, Any] = {
     "position:trend:BTC": {"quantity": "0.1", "average": "100", "unrealized": "2", "realized": "0"},
     "strategy:trend": {"enabled": True, "mode": "paper", "signals": 3, "error": ""},
     "feed:0": {"name": "synthetic", "state": "live", "lag_ms": 4, "gaps": 0, "refused": 0},
-    "trading": {"global": "active"},
+    "trading": {"global": "ACTIVE", "markets": {"crypto": "ACTIVE"}, "strategies": {}},
 }
 
 
@@ -125,8 +125,10 @@ def test_an_engine_that_is_not_armed_or_halted_says_so(client: Shown) -> None:
 
 
 def test_a_halt_is_told(client: Shown) -> None:
-    client.state.take(changed("trading", {"global": "halted"}))
-    assert "TRADING: HALTED" in text_of(client)
+    assert "NOT TRADING" not in text_of(client)
+    client.state.take(changed("trading", {"global": "HALTED", "markets": {"crypto": "REDUCING"}}))
+    assert "NOT TRADING: all HALTED, market:crypto REDUCING" in text_of(client)
+    assert "NOT TRADING all HALTED" in View(cast(Client, client)).line()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[
 
             watch(client, until=until, console=Console(file=io.StringIO()))
     lines = capsys.readouterr().out.splitlines()
-    assert "link live  mode paper  state running" in lines[0]
+    assert "link live  mode paper" in lines[0]
     assert lines[-1] == "signal  symbol BTC"
 
 
