@@ -112,37 +112,3 @@ def resident_bytes() -> int:
 def open_fds() -> int:
     """File descriptors of this process, without the one that counts them."""
     return len(os.listdir("/proc/self/fd")) - 1
-
-
-class SessionUptime:
-    """Share of a market's session, so far, in which it could be traded.
-
-    A session is a day of a market that never closes, or the hours between open and close.
-    """
-
-    def __init__(self) -> None:
-        self._session = ""
-        self._last_ns = 0
-        self._total_ns = 0
-        self._up_ns = 0
-        self._was_up = False
-
-    def observe(self, now_ns: int, session: str, up: bool) -> None:
-        """Say which session it is (empty: closed), and whether the market can be traded.
-
-        The time since the last call counts as that call told.
-        """
-        if session != self._session:
-            self._session = session
-            self._total_ns = self._up_ns = 0
-        elif session:
-            passed_ns = max(0, now_ns - self._last_ns)
-            self._total_ns += passed_ns
-            self._up_ns += passed_ns * self._was_up
-        self._last_ns = now_ns
-        self._was_up = up
-
-    @property
-    def share(self) -> float:
-        """0 to 1; 1 before anything is known, and while the market is closed."""
-        return self._up_ns / self._total_ns if self._total_ns else 1.0

@@ -118,6 +118,8 @@ class Engine:
         watch.start()
         self._announce(log)
         reason = loop.run()
+        if not loop.fault:
+            publisher.ended()
         log.info("stopped", reason=reason, fault=loop.fault)
         if loop.fault:
             raise EngineFault(loop.fault, "engine")

@@ -7,6 +7,7 @@ from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.published import private_state, public_state
 from mmats.engine.session import Session
+from mmats.engine.uptime import MarketUptimes
 from mmats.model.messages import PRIVATE, PUBLIC
 from mmats.ports.bus import IControlServer, IEngineBus
 from mmats.ports.journal import Head, IJournalWriter
@@ -16,6 +17,8 @@ CHANGED_NS = 50_000_000
 """After a decision the state follows sooner, but no more often than this."""
 HEARTBEAT_NS = 200_000_000
 METRICS_NS = 1_000_000_000
+ENDED = "ended"
+"""`state` of the key `engine` as the last word of a run that ends in good order."""
 
 
 class Publisher:
@@ -40,6 +43,7 @@ class Publisher:
         self._bus, self._feeds, self._metrics, self._facts = bus, feeds, metrics, facts
         self._told: dict[str, dict[str, Any]] = {PUBLIC: {}, PRIVATE: {}}
         self._heartbeat_due_ns = self._metrics_due_ns = 0
+        self._uptimes = MarketUptimes(metrics)
         self._has_changed = False
         self._last_ns = 0
         self._started_ns = time.monotonic_ns()
@@ -81,6 +85,11 @@ class Publisher:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
             self._heartbeat(now_ns)
 
+    def ended(self) -> None:
+        """The run ends in good order: its silence from now on is no reason to act."""
+        engine = {**self._told[PUBLIC].get("engine", self._facts), "state": ENDED}
+        self._control.publish_state(PUBLIC, [("engine", engine)])
+
     def _heartbeat(self, now_ns: int) -> None:
         head: Head = self._writer.head
         self._control.set_heartbeat(
@@ -109,10 +118,22 @@ class Publisher:
         }
         if now_ns >= self._metrics_due_ns:
             self._metrics_due_ns = now_ns + METRICS_NS
+            self._uptimes.observe(session.pipeline.now_ns, self._tradable())
             self._metrics.sample()
         private["metrics"] = self._metrics.last
         self._send(PUBLIC, public)
         self._send(PRIVATE, private)
+
+    def _tradable(self) -> dict[str, bool]:
+        """Whether the engine trades and a price is fresh, by market."""
+        session = self._session
+        tradable: dict[str, bool] = {}
+        for index, terms in enumerate(session.catalogue.instruments):
+            marked_ns = session.ledger.holding(index).marked_ns
+            fresh = marked_ns > 0 and session.pipeline.now_ns - marked_ns <= terms.stale_after_ns
+            up = fresh and self.arm == "armed"
+            tradable[terms.market] = tradable.get(terms.market, False) or up
+        return tradable
 
     def _send(self, channel: str, state: dict[str, Any]) -> None:
         told = self._told[channel]

@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 from mmats.client import Client
 from mmats.engine.logs import get_logger
+from mmats.engine.publisher import ENDED
 from mmats.model.errors import MmatsError
 from mmats.model.profile import Profile
-
-ENDED = "ended"
-"""`state` of the published `engine` key as the last word of an engine that ends in good order."""
 
 CONNECT_S = 0.5
 

@@ -107,7 +107,7 @@ class Watchdog:
             allowed_s = self._options.start_s
         self._alarm(
             f"no heartbeat of the engine for {allowed_s + silent_s:.1f} s"
-            + ("" if self._venues else "; no access to a venue: look at open orders yourself")
+            + ("" if self._venues else "; it has access to no venue, so nothing else is done")
         )
         waiting = [(name, access, "") for name, access in self._venues]
         delay_s = self._options.first_retry_s

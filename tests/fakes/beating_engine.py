@@ -9,9 +9,9 @@ from pathlib import Path
 
 from adapters.bus.control import ControlServer
 from adapters.bus.users import UserStore
+from mmats.engine.publisher import ENDED
 from mmats.model.messages import PUBLIC
 from mmats.model.profile import Profile
-from mmats.supervisor.heartbeats import ENDED
 
 
 def main() -> None:

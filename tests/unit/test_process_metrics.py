@@ -7,10 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mmats.engine.exposition import MetricsEndpoint
-from mmats.engine.metrics import EngineMetrics, Metrics, SessionUptime
+from mmats.engine.metrics import EngineMetrics, Metrics
 from mmats.model.errors import ConfigError
-
-S = 10**9
 
 
 @pytest.fixture
@@ -92,18 +90,3 @@ def test_only_loopback_is_bound(host: str) -> None:
 def test_a_taken_port_is_told(endpoint: MetricsEndpoint) -> None:
     with pytest.raises(ConfigError, match="can't be used"):
         MetricsEndpoint(Metrics(), port=endpoint.port)
-
-
-def test_uptime_of_a_session() -> None:
-    uptime = SessionUptime()
-    uptime.observe(0, "", up=False)
-    uptime.observe(5 * S, "monday", up=True)
-    assert uptime.share == 1.0
-    uptime.observe(8 * S, "monday", up=False)
-    uptime.observe(9 * S, "monday", up=True)
-    assert uptime.share == 0.75
-    uptime.observe(9 * S, "tuesday", up=False)
-    uptime.observe(10 * S, "tuesday", up=False)
-    assert uptime.share == 0.0
-    uptime.observe(11 * S, "", up=False)
-    assert uptime.share == 1.0

@@ -191,7 +191,7 @@ def test_without_access_it_says_so(world: World) -> None:
     world.pass_time(watchdog, 1)
     world.beats = False
     world.pass_time(watchdog, 10)
-    assert "look at open orders yourself" in world.alarms[0][1]
+    assert "access to no venue" in world.alarms[0][1]
 
 
 def test_an_orphan_ends_after_it_has_acted(world: World) -> None:
