@@ -55,10 +55,7 @@ def test_an_order_that_was_answered_is_left_alone(floor: Floor) -> None:
 
 def test_questions_come_at_growing_intervals(floor: Floor) -> None:
     order = unknown(floor)
-    asked = []
-    for second in range(1, 110):
-        if floor.after(1):
-            asked.append(second)
+    asked = [second for second in range(1, 110) if floor.after(1)]
     assert asked == [2, 6, 14, 30, 60, 90]
     assert ids(floor.requests(), QUERY) == [order] * 6
 
@@ -174,9 +171,7 @@ def test_a_cancel_of_an_order_that_the_venue_does_not_know_is_a_question(floor: 
     floor.accept(order)
     floor.controls.cancel_order(order, floor.now)
     floor.requests()
-    floor.report(
-        ReportKind.REPORT_CANCEL_REJECTED, order, reason=VenueReason.VENUE_UNKNOWN_ORDER
-    )
+    floor.report(ReportKind.REPORT_CANCEL_REJECTED, order, reason=VenueReason.VENUE_UNKNOWN_ORDER)
     assert floor.state(order) == UNKNOWN
     assert ids(floor.requests(), QUERY) == [order]
     floor.fill(order, 1000, 0)
