@@ -24,6 +24,7 @@ try:
     from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.dispatch import ClosingState
+    from mmats._core.exchange import Exchange
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
@@ -36,6 +37,8 @@ try:
         REQUEST_DTYPE,
         TRADE_DTYPE,
     )
+    from mmats._core.image import ImageError, StateImage, read_image, seal_image
+    from mmats._core.image_layout import image_dtype
     from mmats._core.indicators import IndicatorError, IndicatorSet
     from mmats._core.intake import FeedFault, FeedProblem, Intake
     from mmats._core.journal import JournalFull, MemoryJournal, RecordKind, RingJournal, StateScope
@@ -63,6 +66,7 @@ try:
         TradingState,
         VenueReason,
     )
+    from mmats._core.views import open_orders, resubmit_open
 except ModuleNotFoundError as error:
     raise ImportError(
         "the compiled core of mmats is not built: run `make build`, or `pip install .`"
@@ -89,10 +93,12 @@ __all__ = [
     "Controls",
     "EventFlag",
     "EventKind",
+    "Exchange",
     "ExecutionPort",
     "FeeAsset",
     "FeedFault",
     "FeedProblem",
+    "ImageError",
     "IndicatorError",
     "IndicatorSet",
     "Indicators",
@@ -129,6 +135,7 @@ __all__ = [
     "SimulatedVenue",
     "Sizing",
     "SlippageModel",
+    "StateImage",
     "StateScope",
     "StrategyStopped",
     "TimeInForce",
@@ -136,4 +143,9 @@ __all__ = [
     "TradeSignal",
     "TradingState",
     "VenueReason",
+    "image_dtype",
+    "open_orders",
+    "read_image",
+    "resubmit_open",
+    "seal_image",
 ]

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from mmats._core import BAR_DTYPE, EVENT_DTYPE, QUOTE_DTYPE, TRADE_DTYPE, EventKind, RingJournal
+from mmats._core import (
+    BAR_DTYPE,
+    EVENT_DTYPE,
+    QUOTE_DTYPE,
+    TRADE_DTYPE,
+    EventKind,
+    ExecutionPort,
+    RingJournal,
+)
 from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine.assembly import Assembly, assemble
@@ -24,6 +32,20 @@ def wire(scripts: Sequence[Any] = (), symbols: Sequence[str] = (), **changes: An
         loaded,
         list(zip(loaded.strategies, list(scripts) or [Script()], strict=True)),
         lambda *parts: simulated_venue(loaded, *parts),
+        RingJournal(RING_RECORDS),
+    )
+
+
+def wire_port(
+    scripts: Sequence[Any], symbols: Sequence[str], names: Sequence[str] = (), **changes: Any
+) -> Assembly:
+    """Return the same with an execution port, as `venue`, in place of the simulated venue."""
+    names = names or [f"script{number}" for number in range(len(scripts))]
+    loaded = load_config(config(*names, symbols=symbols, **changes))
+    return assemble(
+        loaded,
+        list(zip(loaded.strategies, scripts, strict=True)),
+        lambda catalogue, ledger, count: ExecutionPort(ledger.currency_count),
         RingJournal(RING_RECORDS),
     )
 
