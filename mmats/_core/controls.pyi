@@ -50,7 +50,8 @@ class Controls:
         What an order without a final answer may close already (a stop whose cancel is under way, an
         unknown order) is closed only when that answer is there: call `step` until nothing is
         pending. A closing order that is denied, rejected or filled in part is followed by another
-        one, a bounded number of times (`OrderManager.set_closing`).
+        one, a bounded number of times (`OrderManager.set_closing`). Nothing is done without a
+        venue.
         """
     def step(self, now_ns: int) -> int:
         """Go on with what is being closed; cheap where nothing is. Returns how many orders left.
@@ -95,7 +96,7 @@ class Controls:
     def set_enabled(self, strategy: int, is_enabled: bool, now_ns: int) -> bool:
         """Switch a strategy on or off; off cancels its entries. False where it was so already."""
     def set_trading_state(self, level: str, index: int, state: int, now_ns: int) -> None:
-        """Set the TradingState of ``"global"`` (index 0), a ``"market"`` or a ``"strategy"``.
+        """Set the TradingState of ``"global"`` (index 0), or of one market, strategy or symbol.
 
         It holds for the next order. Orders that are open stay. Raises ValueError.
         """

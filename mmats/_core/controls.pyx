@@ -11,7 +11,7 @@ from libc.string cimport memset
 from mmats._core.brackets cimport bracket_t
 from mmats._core.dispatch cimport ADVISED, CLOSING_NONE, SENT
 from mmats._core.journal cimport (
-    RECORD_STATE, SCOPE_GLOBAL, SCOPE_MARKET, SCOPE_STRATEGY, record_t,
+    RECORD_STATE, SCOPE_GLOBAL, SCOPE_MARKET, SCOPE_STRATEGY, SCOPE_SYMBOL, record_t,
 )
 from mmats._core.order_table cimport is_done
 from mmats._core.pipeline cimport Pipeline
@@ -27,6 +27,7 @@ from mmats._core.risk import Reason
 
 cdef dict LEVEL_SCOPES = {
     "global": SCOPE_GLOBAL, "market": SCOPE_MARKET, "strategy": SCOPE_STRATEGY,
+    "symbol": SCOPE_SYMBOL,
 }
 
 
@@ -142,7 +143,7 @@ cdef class Controls:
         scope.instrument = cell % self.ledger.instrument_count
         scope.market = -1
         ids = self._orders_of(&scope, False)
-        if self.ledger.cells[cell].lots == 0 and not ids:
+        if self.orders.venue is None or (self.ledger.cells[cell].lots == 0 and not ids):
             return 0
         self.orders._drop_bracket(bracket, now_ns)
         for order_id in ids:
@@ -250,7 +251,7 @@ cdef class Controls:
         record.observed = state
         record.limit = LEVEL_SCOPES[level]
         record.strategy = index if level == "strategy" else -1
-        record.instrument = index if level == "market" else -1
+        record.instrument = index if level in ("market", "symbol") else -1
         self.pipeline.journal.append(&record)
 
     def lend_account(self, int index, strategy):

@@ -49,4 +49,4 @@ cdef class Dispatch(OrderTable):
     cdef int _send_closing(self, int cell, lots_t lots, ts_ns_t now_ns) except -1
     cdef int _step_closing(self, int cell, ts_ns_t now_ns) except -1
     cdef int _end_closing(self, closing_t* closing, int state) noexcept nogil
-    cdef lots_t _in_flight(self, int cell, int* count) noexcept nogil
+    cdef lots_t _in_flight(self, int cell, bint is_closing_only, int* count) noexcept nogil

@@ -154,13 +154,17 @@ cdef class Dispatch(OrderTable):
         """Close a position at market at once; denied like any order where it can't leave."""
         cdef closing_t* closing = &self.closings[cell]
         cdef lots_t position = self.ledger.cells[cell].lots
-        cdef int sent
+        cdef int sent, count = 0
+        cdef lots_t lots = position if position > 0 else -position
         if position == 0:
             return 0
+        lots -= self._in_flight(cell, True, &count)
+        if lots <= 0:
+            return SENT  # an earlier closing order does it
         self._end_closing(closing, CLOSING_NONE)
         closing.signal_id = signal_id
         closing.attempt_count = 1
-        sent = self._send_closing(cell, position if position > 0 else -position, now_ns)
+        sent = self._send_closing(cell, lots, now_ns)
         if sent == SENT:  # it may still be rejected
             closing.state = CLOSING_PENDING
             closing.retry_ns = now_ns + self.closing_retry_ns
@@ -199,7 +203,8 @@ cdef class Dispatch(OrderTable):
         cdef closing_t* closing = &self.closings[cell]
         cdef lots_t position = self.ledger.cells[cell].lots
         cdef int count = 0
-        cdef lots_t lots = (position if position > 0 else -position) - self._in_flight(cell, &count)
+        cdef lots_t lots = (position if position > 0 else -position) - self._in_flight(
+            cell, False, &count)
         if position == 0:
             return 0 if count else self._end_closing(closing, CLOSING_FLAT)
         if lots <= 0 or now_ns < closing.retry_ns:
@@ -210,10 +215,11 @@ cdef class Dispatch(OrderTable):
         closing.retry_ns = now_ns + self.closing_retry_ns
         return 1 if self._send_closing(cell, lots, now_ns) == SENT else 0
 
-    cdef lots_t _in_flight(self, int cell, int* count) noexcept nogil:
+    cdef lots_t _in_flight(self, int cell, bint is_closing_only, int* count) noexcept nogil:
         """Lots of a position that orders without a final answer may close already.
 
-        `count` is the number of orders of the cell that are on their way to an end.
+        These are closing orders, those that are being canceled, and unknown ones, or closing orders
+        only. `count` is how many of the cell there are.
         """
         cdef int instrument_count = self.ledger.instrument_count
         cdef const order_t* order
@@ -224,8 +230,8 @@ cdef class Dispatch(OrderTable):
             order = &self.orders[slot]
             if order.strategy * instrument_count + order.instrument != cell or is_done(order):
                 continue
-            if (order.role != ROLE_FLATTEN and order.state != STATE_PENDING_CANCEL
-                    and order.state != STATE_UNKNOWN):
+            if order.role != ROLE_FLATTEN and (is_closing_only or (
+                    order.state != STATE_PENDING_CANCEL and order.state != STATE_UNKNOWN)):
                 continue
             count[0] += 1
             if order.side * self.ledger.cells[cell].lots < 0:

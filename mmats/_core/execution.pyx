@@ -112,6 +112,8 @@ cdef class ExecutionPort(VenuePort):
         if self._next_request(REQUEST_QUERY, order_id, instrument, now_ns,
                               self.request_capacity // 4) == NULL:
             return -1
+        self.order_ids[order_id & (ORDER_SLOTS - 1)] = order_id
+        self.instruments[order_id & (ORDER_SLOTS - 1)] = instrument
         return 0
 
     @property

@@ -31,8 +31,8 @@ class Inquiry(Brackets):
     def mark_open_unknown(self, now_ns: int) -> int:
         """Make every open order unknown and ask for it at once; returns how many there are.
 
-        For after a restart or a reconnect. Drop the port's old requests first. Raises ValueError
-        where the venue can't be asked.
+        For after a reconnect, and after a restart, where the port's old requests must be dropped
+        first. Raises ValueError where the venue can't be asked.
         """
     def end_open(self, now_ns: int) -> int:
         """Take every open order as canceled, because the (simulated) venue that had it is gone.

@@ -30,6 +30,7 @@ cpdef enum StateScope:
     SCOPE_GLOBAL = 1        # TradingState of the account
     SCOPE_MARKET = 2        # TradingState of the market whose index is in `instrument`
     SCOPE_STRATEGY = 3      # TradingState of `strategy`
+    SCOPE_SYMBOL = 4        # TradingState of `instrument`
 
 # One fact, 160 bytes. Fields that a kind does not use are 0.
 cdef struct record_t:

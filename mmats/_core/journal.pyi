@@ -34,6 +34,7 @@ class StateScope(IntEnum):
     SCOPE_GLOBAL = 1
     SCOPE_MARKET = 2
     SCOPE_STRATEGY = 3
+    SCOPE_SYMBOL = 4
 
 class JournalFull(Exception):
     """The journal's reader is too slow: trading must stop, nothing may be lost."""

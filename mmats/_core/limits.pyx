@@ -17,7 +17,7 @@ _GLOBAL = _STRATEGY | {
     "order_notional_min", "price_collar_ppm", "messages_max", "message_window_ns",
 }
 LEVEL_LIMITS = {
-    "global": _GLOBAL, "market": _MARKET, "strategy": _STRATEGY, "symbol": _NOTIONALS,
+    "global": _GLOBAL, "market": _MARKET, "strategy": _STRATEGY, "symbol": _NOTIONALS | {"trading_state"},
 }
 
 

@@ -30,6 +30,8 @@ cpdef enum Reason:
     REASON_STRATEGY_DRAWDOWN = 23
     REASON_STRATEGY_OPEN_ORDERS = 24
     REASON_ORDER_UNKNOWN = 25        # an order of it in this instrument is unknown
+    # symbol
+    REASON_SYMBOL_HALTED = 28        # the same of the instrument
     # trade
     REASON_STOP_LOSS_MISSING = 30
     REASON_STOP_LOSS_SIDE = 31
@@ -69,7 +71,7 @@ cdef class RiskGate(Exposure):
     cdef limits_t overall
     cdef limits_t* markets            # [market]
     cdef limits_t* strategies         # [strategy]
-    cdef limits_t* symbols            # [instrument]; notional limits only
+    cdef limits_t* symbols            # [instrument]; trading state and notional limits only
     cdef lots_t* order_lots_max       # [instrument]
     cdef lots_t* position_lots_max    # [instrument]
     cdef readonly money_t equity      # at the last mark at which it was known

@@ -339,6 +339,9 @@ cdef class RiskGate(Exposure):
         state = self.strategies[order.strategy].trading_state
         if not _passes(state, order, reduces):
             return _deny(out, REASON_STRATEGY_HALTED, state, TRADING_ACTIVE)
+        state = self.symbols[order.instrument].trading_state
+        if not _passes(state, order, reduces):
+            return _deny(out, REASON_SYMBOL_HALTED, state, TRADING_ACTIVE)
         return REASON_OK
 
     cdef int _check_messages(self, const order_t* order, ts_ns_t now_ns,

@@ -151,6 +151,7 @@ def state_problems(scene: Scene, order: Order, is_reduction: bool) -> Iterator[s
         (scene.overall, None),
         (scene.markets[market], "MARKET_HALTED"),
         (scene.strategies[order["strategy"]], "STRATEGY_HALTED"),
+        (scene.symbols[order["instrument"]], "SYMBOL_HALTED"),
     ]
     for limits, name in levels:
         state = limits["trading_state"]

@@ -112,17 +112,9 @@ class ScriptedVenue:
         order.leaves -= lots
         self.trades += 1
         self.position += order.side * lots
-        order.fills.append(
-            self.tell(
-                ReportKind.REPORT_FILLED,
-                order.order_id,
-                last_lots=lots,
-                last_ticks=TICKS,
-                leaves_lots=order.leaves,
-                trade_id=self.trades,
-                liquidity=1,
-            )  # fmt: skip
-        )
+        report = self.tell(ReportKind.REPORT_FILLED, order.order_id, leaves_lots=order.leaves)
+        report |= {"last_lots": lots, "last_ticks": TICKS, "trade_id": self.trades, "liquidity": 1}
+        order.fills.append(report)
         if order.leaves == 0:
             order.end = int(ReportKind.REPORT_FILLED)
 

@@ -80,7 +80,8 @@ def set_all(random: Random, gate: RiskGate) -> None:
             **random_limits(random, **notionals, **exposures),
         )  # fmt: skip
     for k in range(INSTRUMENTS):
-        gate.set_limits("symbol", k, **random_limits(random, **notionals))
+        limits = random_limits(random, **notionals)
+        gate.set_limits("symbol", k, trading_state=random.choice(state), **limits)
 
 
 def random_account(random: Random) -> tuple[RiskGate, Scene]:

@@ -16,6 +16,7 @@ from mmats._core import (
     TradingState,
 )
 from mmats.model import TradeSignal
+from strategies.trend_compiled import TrendCompiled
 from tests.fakes.backtests import SYMBOL, Script
 from tests.fakes.execution import CANCEL, QUERY, SECOND, SUBMIT, Floor, ids
 from tests.fakes.live import TICKS
@@ -112,10 +113,10 @@ def test_one_leg_of_a_bracket_can_be_canceled(floor: Floor) -> None:
                                    {"strategy": -2}])  # fmt: skip
 def test_a_scope_that_does_not_exist(floor: Floor, scope: dict[str, int]) -> None:
     for act in (floor.controls.preview_cancel, floor.controls.preview_flatten):
-        with pytest.raises(ValueError, match="no (strategy|instrument|market)"):
+        with pytest.raises(ValueError, match=r"no (strategy|instrument|market)"):
             act(**scope)
     for command in (floor.controls.cancel_all, floor.controls.flatten):
-        with pytest.raises(ValueError, match="no (strategy|instrument|market)"):
+        with pytest.raises(ValueError, match=r"no (strategy|instrument|market)"):
             command(floor.now, **scope)
 
 
@@ -270,7 +271,7 @@ def test_a_reduce_only_order_closes_at_most_the_position(floor: Floor) -> None:
 
 @pytest.mark.parametrize("where", [(2, 0), (0, 2), (-1, 0), (0, -1)])
 def test_an_order_by_hand_needs_a_place(floor: Floor, where: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="strategy|instrument"):
+    with pytest.raises(ValueError, match=r"strategy|instrument"):
         floor.controls.submit_manual(floor.now, *where, 1, 10)
 
 
@@ -315,6 +316,7 @@ def test_a_disabled_strategy_is_silent_until_it_is_enabled() -> None:
         ("global", 0, Reason.REASON_REDUCING, StateScope.SCOPE_GLOBAL),
         ("market", 0, Reason.REASON_MARKET_HALTED, StateScope.SCOPE_MARKET),
         ("strategy", 0, Reason.REASON_STRATEGY_HALTED, StateScope.SCOPE_STRATEGY),
+        ("symbol", 0, Reason.REASON_SYMBOL_HALTED, StateScope.SCOPE_SYMBOL),
     ],
 )
 def test_a_trading_state_holds_for_the_next_order(
@@ -328,12 +330,12 @@ def test_a_trading_state_holds_for_the_next_order(
     assert [(int(r["limit"]), int(r["observed"])) for r in states] == [(scope, 2), (scope, 1)]
 
 
-@pytest.mark.parametrize(("level", "index", "state"), [("symbol", 0, 1), ("market", 7, 1),
+@pytest.mark.parametrize(("level", "index", "state"), [("trade", 0, 1), ("market", 7, 1),
                                                        ("global", 0, 9)])  # fmt: skip
 def test_a_trading_state_that_does_not_exist(
     floor: Floor, level: str, index: int, state: int
 ) -> None:
-    with pytest.raises(ValueError, match="trading|scope"):
+    with pytest.raises(ValueError, match=r"trading|scope"):
         floor.controls.set_trading_state(level, index, state, floor.now)
     assert floor.kinds() == []
 
@@ -369,3 +371,20 @@ def test_a_reloaded_strategy_gets_no_indicators_that_are_not_there() -> None:
     assert (len(old.seen), len(new.seen)) == (1, 0)
     with pytest.raises(ValueError, match="no strategy 1"):
         floor.controls.replace_strategy(1, old)
+
+
+def test_a_compiled_strategy_takes_the_place_of_a_python_one_and_back() -> None:
+    compiled = TrendCompiled("trend")
+    compiled.initialize({"fast": 2, "slow": 4, "atr": 2, "stop_atr": 1.0})
+    script = Script()
+    table = {"indicators": list(compiled.indicators), "sizing": "fixed_fractional"}
+    floor = Floor(script, table=table)
+    floor.bar()
+    floor.controls.replace_strategy(0, compiled)
+    for k in range(12):
+        floor.bar(TICKS + (-20 * k if k < 6 else 30 * k - 300))
+    assert floor.pipeline.strategies[0].strategy is compiled
+    assert (len(script.seen), floor.kinds().count("SIGNAL")) == (1, 1)
+    floor.controls.replace_strategy(0, script)
+    floor.bar()
+    assert len(script.seen) == 2

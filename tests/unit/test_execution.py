@@ -254,3 +254,16 @@ def test_reports_of_every_kind_in_any_state_break_nothing(floor: Floor) -> None:
                 floor.report(ReportKind(kind), order, **fields)
             floor.requests()
     assert floor.port.refused_count == 0
+
+
+def test_an_entry_that_fills_on_while_its_position_is_closed_is_closed_once() -> None:
+    """Each of two stops is rejected: the second closing order leaves out what the first closes."""
+    floor = Floor(Script({0: TradeSignal("BUY", SYMBOL, 1, stop_loss=95)}))
+    floor.bar()
+    (entry,) = ids(floor.requests(), SUBMIT)
+    for lots, leaves in ((400, 600), (600, 0)):
+        floor.fill(entry, lots, leaves)
+        (stop,) = ids(floor.requests(), SUBMIT)
+        floor.report(REJECTED, stop)
+        (close,) = floor.requests()
+        assert close["quantity_lots"] == lots

@@ -416,6 +416,7 @@ def test_carry_is_part_of_a_strategys_result(desk: Desk) -> None:
         ("global", 0, ("REDUCING", "HALTED")),
         ("market", CRYPTO, ("MARKET_HALTED", "MARKET_HALTED")),
         ("strategy", 0, ("STRATEGY_HALTED", "STRATEGY_HALTED")),
+        ("symbol", PAIR, ("SYMBOL_HALTED", "SYMBOL_HALTED")),
     ],
 )
 def test_trading_states(desk: Desk, level: str, index: int, names: tuple[str, str]) -> None:

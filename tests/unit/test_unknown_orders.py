@@ -55,10 +55,7 @@ def test_an_order_that_was_answered_is_left_alone(floor: Floor) -> None:
 
 def test_questions_come_at_growing_intervals(floor: Floor) -> None:
     order = unknown(floor)
-    asked = []
-    for second in range(1, 110):
-        if floor.after(1):
-            asked.append(second)
+    asked = [second for second in range(1, 110) if floor.after(1)]
     assert asked == [2, 6, 14, 30, 60, 90]
     assert ids(floor.requests(), QUERY) == [order] * 6
 
