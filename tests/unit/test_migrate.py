@@ -136,14 +136,14 @@ def test_money_without_a_place_is_refused() -> None:
         pegs = {money.split()[1]: "BBB" for money in balances[1:]}
         return {"account": {"currency": "BBB", "balances": list(balances), "pegs": pegs}}
 
-    run = held(**account("10000 BBB", "3 XXX"))
+    run = held(**account("10000 BBB", "3 EEE"))
     assert problems(run, Run(STRATEGIES, SYMBOLS, **account("10000 BBB"))) == (
-        "the account holds 3.00000000 XXX, and it is gone",
+        "the account holds 3.00000000 EEE, and it is gone",
     )
-    other = Run(STRATEGIES, SYMBOLS, **account("1 BBB", "5 YYY", "7 XXX"))
+    other = Run(STRATEGIES, SYMBOLS, **account("1 BBB", "5 YYY", "7 EEE"))
     other.take(run)
     cash = {name: other.made.ledger.cash(k) for k, name in enumerate(other.names.currencies)}
-    assert (cash["BBB"], cash["XXX"], cash["YYY"]) == (10**12, 3 * 10**8, 5 * 10**8)
+    assert (cash["BBB"], cash["EEE"], cash["YYY"]) == (10**12, 3 * 10**8, 5 * 10**8)
 
 
 def test_other_terms_are_refused_where_they_would_change_a_position() -> None:
