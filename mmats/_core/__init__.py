@@ -24,6 +24,7 @@ try:
     from mmats._core.controls import Controls, ReloadError
     from mmats._core.costs import FeeAsset, SlippageModel
     from mmats._core.dispatch import ClosingState
+    from mmats._core.exchange import Exchange
     from mmats._core.execution import ExecutionPort, ReportsFull, RequestKind
     from mmats._core.frames import (
         BAR_DTYPE,
@@ -65,6 +66,7 @@ try:
         TradingState,
         VenueReason,
     )
+    from mmats._core.views import open_orders, resubmit_open
 except ModuleNotFoundError as error:
     raise ImportError(
         "the compiled core of mmats is not built: run `make build`, or `pip install .`"
@@ -91,6 +93,7 @@ __all__ = [
     "Controls",
     "EventFlag",
     "EventKind",
+    "Exchange",
     "ExecutionPort",
     "FeeAsset",
     "FeedFault",
@@ -141,6 +144,8 @@ __all__ = [
     "TradingState",
     "VenueReason",
     "image_dtype",
+    "open_orders",
     "read_image",
+    "resubmit_open",
     "seal_image",
 ]

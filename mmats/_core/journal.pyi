@@ -67,6 +67,10 @@ class RingJournal(JournalPort):
     """
 
     def __new__(cls, capacity: int) -> Self: ...
+    @property
+    def waiting_count(self) -> int:
+        """Records that nobody has taken yet."""
+
     def take(self) -> NDArray[Any]:
         """Return all records that wait, in order, as a read-only array of ``RECORD_DTYPE``."""
     def take_bytes(self) -> bytes:

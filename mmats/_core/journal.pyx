@@ -138,6 +138,11 @@ cdef class RingJournal(JournalPort):
         self.record_count += 1
         return 0
 
+    @property
+    def waiting_count(self):
+        """Records that nobody has taken yet."""
+        return self.record_count - self.taken_count
+
     def take(self):
         """Return all records that wait, in order, as a read-only array of ``RECORD_DTYPE``."""
         from mmats._core.frames import RECORD_DTYPE

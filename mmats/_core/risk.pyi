@@ -82,6 +82,14 @@ class RiskGate(Exposure):
         """The first equity that was known."""
 
     @property
+    def day_start_equity(self) -> int:
+        """Equity when the UTC day began, or when it was first known."""
+
+    @property
+    def peak_equity(self) -> int:
+        """Highest equity so far."""
+
+    @property
     def is_valued(self) -> bool:
         """Whether the equity is known now: everything that is held has a rate."""
 

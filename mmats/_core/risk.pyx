@@ -185,6 +185,14 @@ cdef class RiskGate(Exposure):
                 self.check(&order[k], now_ns, &verdict[k])
         return out
 
+    @property
+    def day_start_equity(self):
+        return self.account_scope.day_start
+
+    @property
+    def peak_equity(self):
+        return self.account_scope.peak
+
     def tell_sent(self, ts_ns_t now_ns):
         self.count_message(now_ns)
 

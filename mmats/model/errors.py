@@ -65,3 +65,15 @@ class DataError(MmatsError, ValueError):
         self.file = file
         self.row = row
         self.column = column
+
+
+class JournalError(MmatsError):
+    """The journal can't be opened or written: nothing may be sent that it does not hold."""
+
+
+class JournalQuarantined(JournalError):
+    """The journal is damaged where no honest crash can have damaged it.
+
+    It is left as it is; `where` names it, the message what was found. An engine does not start on
+    it, and a person decides.
+    """

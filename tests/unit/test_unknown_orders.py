@@ -174,9 +174,7 @@ def test_a_cancel_of_an_order_that_the_venue_does_not_know_is_a_question(floor: 
     floor.accept(order)
     floor.controls.cancel_order(order, floor.now)
     floor.requests()
-    floor.report(
-        ReportKind.REPORT_CANCEL_REJECTED, order, reason=VenueReason.VENUE_UNKNOWN_ORDER
-    )
+    floor.report(ReportKind.REPORT_CANCEL_REJECTED, order, reason=VenueReason.VENUE_UNKNOWN_ORDER)
     assert floor.state(order) == UNKNOWN
     assert ids(floor.requests(), QUERY) == [order]
     floor.fill(order, 1000, 0)

@@ -1,0 +1,1 @@
+"""The journal on LMDB: hash-chained, sealed, and checked from outside."""
