@@ -2,7 +2,8 @@
 
 Strategies, instruments, markets and currencies may be added, removed and reordered between two
 runs. What is removed must be empty: without a position, an open order or money. Limits are those of
-the new configuration; a trading state that is not ACTIVE survives.
+the new configuration; a trading state that is not ACTIVE survives, and a strategy runs only where
+it is enabled in both.
 """
 
 from collections.abc import Sequence
@@ -274,8 +275,10 @@ def _move_books(old: Any, new: Any, before: Names, after: Names, move: _Move) ->
     for name in ("cells", "open_results", "brackets", "closings", "unknown_orders", "open_by_cell"):
         _copy(new[name], old[name], *move.cells)
     _copy(new["open"], old["open"], move.instruments)
+    enabled = new["switches"]["enabled"].copy()
     for name in ("tracks", "switches", "open_orders"):
         _copy(new[name], old[name], move.strategies)
+    new["switches"]["enabled"] &= enabled
     terms = dict(zip(before.instruments, before.terms, strict=True))
     for k, name in enumerate(after.instruments):
         if terms.get(name, after.terms[k]) != after.terms[k]:  # flat: its ticks mean nothing now

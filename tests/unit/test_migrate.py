@@ -110,6 +110,15 @@ def test_limits_are_those_of_the_new_configuration() -> None:
     assert other.made.gate.limits("market", 0)["exposure_max"] == 2**63 - 1
 
 
+def test_a_strategy_runs_only_where_it_is_enabled_in_both() -> None:
+    run, other = held(), Run(STRATEGIES[::-1], SYMBOLS)
+    image, base = read_image(run.image.to_bytes()), read_image(other.image.to_bytes())
+    image["switches"]["enabled"][0] = [0, 1, 1]
+    base["switches"]["enabled"][0] = [0, 1, 1]
+    out = remap(seal_image(image), run.names, other.names, seal_image(base))
+    assert read_image(out)["switches"]["enabled"][0].tolist() == [0, 1, 0]
+
+
 def test_a_position_without_a_place_is_refused() -> None:
     run = held(("one", "AAABBB"))
     told = "strategy one holds 1000 lots of AAABBB.SIM, and the "
