@@ -73,8 +73,8 @@ class Names:
             markets=catalogue.markets,
             market_of=tuple(instrument.market for instrument in instruments),
             terms=tuple(
-                f"{each.base}/{each.quote} {each.settlement.value}, tick {each.tick_size}, "
-                f"lot {each.lot_size}"
+                f"{each.base}/{each.quote} {each.settlement.value}, "
+                f"tick {each.tick_size.normalize():f}, lot {each.lot_size.normalize():f}"
                 for each in instruments
             ),
         )
