@@ -25,6 +25,7 @@ from mmats._core import (
 )
 from mmats.engine.assembly import Catalogue
 from mmats.model.errors import MmatsError
+from mmats.model.instrument import Instrument
 
 Image = NDArray[Any]
 
@@ -72,12 +73,16 @@ class Names:
             currencies=catalogue.currencies,
             markets=catalogue.markets,
             market_of=tuple(instrument.market for instrument in instruments),
-            terms=tuple(
-                f"{each.base}/{each.quote} {each.settlement.value}, "
-                f"tick {each.tick_size.normalize():f}, lot {each.lot_size.normalize():f}"
-                for each in instruments
-            ),
+            terms=tuple(_terms(instrument) for instrument in instruments),
         )
+
+
+def _terms(instrument: Instrument) -> str:
+    """What gives ticks and lots a meaning, the same however the numbers are written."""
+    return (
+        f"{instrument.base}/{instrument.quote} {instrument.settlement.value}, "
+        f"tick {instrument.tick_size.normalize():f}, lot {instrument.lot_size.normalize():f}"
+    ) + (f" times {instrument.multiplier.normalize():f}" if instrument.multiplier != 1 else "")
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,14 @@ def test_other_terms_are_refused_where_they_would_change_a_position() -> None:
     assert other.made.ledger.holding(0).mark_ticks == 0
 
 
+def test_terms_are_the_same_however_they_are_written() -> None:
+    def terms(**changes: Any) -> tuple[str, ...]:
+        return Run(STRATEGIES, SYMBOLS[:1], instruments=[instrument(**changes)]).names.terms
+
+    assert terms(tick_size="0.010") == terms(tick_size="0.01") != terms(tick_size="0.1")
+    assert terms(lot_size="1") != terms(lot_size="0.001")
+
+
 def test_a_halted_market_and_its_day_move_with_its_name() -> None:
     def table(*markets: str) -> dict[str, Any]:
         pairs = zip(SYMBOLS, markets, strict=True)
