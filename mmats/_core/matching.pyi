@@ -45,6 +45,13 @@ class SimulatedVenue(Crossing):
     def use_ledger(self, ledger: Accounts) -> None:
         """Convert fees of FEE_THIRD and FEE_ACCOUNT at the rates of this ledger."""
 
+    def take_positions(self) -> None:
+        """Take over the positions and dust of the ledger, for after a restart.
+
+        Without them the venue cancels what may only reduce. Raises ValueError where there is no
+        ledger, or one of other sizes.
+        """
+
     def submit_order(self, now_ns: int, **fields: int) -> bool:
         """Send one order (fields of `order_t`); False = too much in flight, nothing was sent."""
 

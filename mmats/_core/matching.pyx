@@ -9,6 +9,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 from libc.string cimport memset
 
+from mmats._core.accounts cimport ACCOUNT_COUNT, ACCOUNT_DUST, Accounts
 from mmats._core.book cimport BOOK_STALE_RECONNECT
 from mmats._core.costs cimport cost_model_t, spread_at
 from mmats._core.crossing cimport Crossing, has_path
@@ -431,6 +432,21 @@ cdef class SimulatedVenue(Crossing):
 
     def use_ledger(self, ledger):
         self.set_ledger(ledger)
+
+    def take_positions(self):
+        cdef int k
+        cdef int cells = self.strategy_count * self.instrument_count
+        cdef Accounts ledger = self.accounts
+        if not self.has_accounts:
+            raise ValueError("the venue knows no ledger: call use_ledger first")
+        if (ledger.strategy_count != self.strategy_count
+                or ledger.instrument_count != self.instrument_count):
+            raise ValueError("the ledger has other strategies or instruments than the venue")
+        for k in range(cells):
+            self.positions[k] = ledger.cells[k].lots
+        for k in range(self.instrument_count):
+            self.dust[self.pools[k]] = ledger.balances[
+                self.instruments[k].base_currency * ACCOUNT_COUNT + ACCOUNT_DUST]
 
     def declare_feed_broken(self, int instrument):
         self.mark_stale(instrument)

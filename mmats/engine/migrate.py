@@ -2,7 +2,8 @@
 
 Strategies, instruments, markets and currencies may be added, removed and reordered between two
 runs. What is removed must be empty: without a position, an open order or money. Limits are those of
-the new configuration; a trading state that is not ACTIVE survives.
+the new configuration; a trading state that is not ACTIVE survives, and a strategy runs only where
+it is enabled in both.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from mmats._core import (
 )
 from mmats.engine.assembly import Catalogue
 from mmats.model.errors import MmatsError
+from mmats.model.instrument import Instrument
 
 Image = NDArray[Any]
 
@@ -71,12 +73,16 @@ class Names:
             currencies=catalogue.currencies,
             markets=catalogue.markets,
             market_of=tuple(instrument.market for instrument in instruments),
-            terms=tuple(
-                f"{each.base}/{each.quote} {each.settlement.value}, tick {each.tick_size}, "
-                f"lot {each.lot_size}"
-                for each in instruments
-            ),
+            terms=tuple(_terms(instrument) for instrument in instruments),
         )
+
+
+def _terms(instrument: Instrument) -> str:
+    """What gives ticks and lots a meaning, the same however the numbers are written."""
+    return (
+        f"{instrument.base}/{instrument.quote} {instrument.settlement.value}, "
+        f"tick {instrument.tick_size.normalize():f}, lot {instrument.lot_size.normalize():f}"
+    ) + (f" times {instrument.multiplier.normalize():f}" if instrument.multiplier != 1 else "")
 
 
 @dataclass(frozen=True)
@@ -274,8 +280,10 @@ def _move_books(old: Any, new: Any, before: Names, after: Names, move: _Move) ->
     for name in ("cells", "open_results", "brackets", "closings", "unknown_orders", "open_by_cell"):
         _copy(new[name], old[name], *move.cells)
     _copy(new["open"], old["open"], move.instruments)
+    enabled = new["switches"]["enabled"].copy()
     for name in ("tracks", "switches", "open_orders"):
         _copy(new[name], old[name], move.strategies)
+    new["switches"]["enabled"] &= enabled
     terms = dict(zip(before.instruments, before.terms, strict=True))
     for k, name in enumerate(after.instruments):
         if terms.get(name, after.terms[k]) != after.terms[k]:  # flat: its ticks mean nothing now

@@ -268,6 +268,7 @@ class Session:
         self._image.restore(core)
         self._apply_modes()
         if self.built_mode is Mode.PAPER:
+            self.assembly.venue.take_positions()  # else it cancels what may only reduce
             count = resubmit_open(self.pipeline, self.pipeline.now_ns)
             if count:
                 notes.append(f"{count} open orders were given to the simulated venue again")

@@ -12,9 +12,11 @@ from mmats._core import (
     Intake,
     MemoryJournal,
     Pipeline,
+    SimulatedVenue,
     StateImage,
     image_dtype,
     read_image,
+    resubmit_open,
     seal_image,
 )
 from mmats.model import TradeSignal
@@ -117,6 +119,32 @@ def test_a_port_knows_its_orders_and_fills_again() -> None:
     assert fresh.venue.give_reports(report) == 1
     report["order_id"] = order_id + 1
     assert fresh.venue.give_reports(report) == 0
+
+
+def test_a_stop_holds_at_a_simulated_venue_that_starts_anew() -> None:
+    signal = TradeSignal("BUY", SYMBOL, 1.0, stop_loss=90.0)
+    made = wire([Script({0: signal})])
+    Intake(made.pipeline, made.venue).on_events(bar(1))
+    fresh = wire([Script()])
+    StateImage(fresh.pipeline).restore(StateImage(made.pipeline).to_bytes())
+    fresh.venue.take_positions()
+    assert resubmit_open(fresh.pipeline, at(1)) == 1
+    taker = Intake(fresh.pipeline, fresh.venue)
+    taker.on_events(bar(2))
+    assert fresh.pipeline.gate.open_order_count == 1
+    taker.on_events(bar(3, 8_900))
+    assert fresh.ledger.holding(0).lots == fresh.pipeline.gate.open_order_count == 0
+    assert fresh.venue.position_lots(0, 0) == 0
+
+
+def test_a_venue_takes_positions_of_its_own_ledger_only() -> None:
+    made = wire([Script()])
+    venue = SimulatedVenue([made.catalogue.terms(0)], strategy_count=2)
+    with pytest.raises(ValueError, match="use_ledger"):
+        venue.take_positions()
+    venue.use_ledger(made.ledger)
+    with pytest.raises(ValueError, match="other strategies"):
+        venue.take_positions()
 
 
 def refusal(data: bytes, made: Any, port: ExecutionPort | None = None) -> str:

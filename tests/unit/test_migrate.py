@@ -110,6 +110,15 @@ def test_limits_are_those_of_the_new_configuration() -> None:
     assert other.made.gate.limits("market", 0)["exposure_max"] == 2**63 - 1
 
 
+def test_a_strategy_runs_only_where_it_is_enabled_in_both() -> None:
+    run, other = held(), Run(STRATEGIES[::-1], SYMBOLS)
+    image, base = read_image(run.image.to_bytes()), read_image(other.image.to_bytes())
+    image["switches"]["enabled"][0] = [0, 1, 1]
+    base["switches"]["enabled"][0] = [0, 1, 1]
+    out = remap(seal_image(image), run.names, other.names, seal_image(base))
+    assert read_image(out)["switches"]["enabled"][0].tolist() == [0, 1, 0]
+
+
 def test_a_position_without_a_place_is_refused() -> None:
     run = held(("one", "AAABBB"))
     told = "strategy one holds 1000 lots of AAABBB.SIM, and the "
@@ -136,14 +145,14 @@ def test_money_without_a_place_is_refused() -> None:
         pegs = {money.split()[1]: "BBB" for money in balances[1:]}
         return {"account": {"currency": "BBB", "balances": list(balances), "pegs": pegs}}
 
-    run = held(**account("10000 BBB", "3 XXX"))
+    run = held(**account("10000 BBB", "3 EEE"))
     assert problems(run, Run(STRATEGIES, SYMBOLS, **account("10000 BBB"))) == (
-        "the account holds 3.00000000 XXX, and it is gone",
+        "the account holds 3.00000000 EEE, and it is gone",
     )
-    other = Run(STRATEGIES, SYMBOLS, **account("1 BBB", "5 YYY", "7 XXX"))
+    other = Run(STRATEGIES, SYMBOLS, **account("1 BBB", "5 YYY", "7 EEE"))
     other.take(run)
     cash = {name: other.made.ledger.cash(k) for k, name in enumerate(other.names.currencies)}
-    assert (cash["BBB"], cash["XXX"], cash["YYY"]) == (10**12, 3 * 10**8, 5 * 10**8)
+    assert (cash["BBB"], cash["EEE"], cash["YYY"]) == (10**12, 3 * 10**8, 5 * 10**8)
 
 
 def test_other_terms_are_refused_where_they_would_change_a_position() -> None:
@@ -159,6 +168,14 @@ def test_other_terms_are_refused_where_they_would_change_a_position() -> None:
     other = Run(STRATEGIES, SYMBOLS, **table)
     other.take(flat)
     assert other.made.ledger.holding(0).mark_ticks == 0
+
+
+def test_terms_are_the_same_however_they_are_written() -> None:
+    def terms(**changes: Any) -> tuple[str, ...]:
+        return Run(STRATEGIES, SYMBOLS[:1], instruments=[instrument(**changes)]).names.terms
+
+    assert terms(tick_size="0.010") == terms(tick_size="0.01") != terms(tick_size="0.1")
+    assert terms(lot_size="1") != terms(lot_size="0.001")
 
 
 def test_a_halted_market_and_its_day_move_with_its_name() -> None:
