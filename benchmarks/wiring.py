@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmats._core import Replay, RingJournal
-from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
+from mmats.engine.simulation import simulated_venue
 
 RING_RECORDS = 32_768
 

@@ -6,8 +6,9 @@ PCG64), so the same numpy gives the same bars. Nothing here says how a strategy 
 real market: what is stored is marked `source="synthetic"` with its seed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
@@ -60,6 +61,28 @@ def synthetic_tables(
 ) -> tuple[ImportedTable, ...]:
     """Bars of `days` days from `start_ns` for the known symbols, ready for a catalog."""
     return tuple(_table(spec, start_ns, days, seed) for spec in known_specs(symbols))
+
+
+def endless_tables(seed: int, days: int, start_ns: int, symbol: str) -> Iterator[ImportedTable]:
+    """Yield bars of `days` days at a time, for ever: each part goes on from the last price.
+
+    The first part is the one of `synthetic_tables`; the others have the seeds that follow.
+    """
+    (spec,) = known_specs([symbol])
+    for part in itertools.count():
+        first_ns = start_ns + part * days * DAY_NS
+        if spec.calendar == "forex" and not _is_open(first_ns, days):
+            continue
+        table = _table(spec, first_ns, days, seed + part)
+        price = float(table.columns["close"][-1]) / 10.0**spec.price_scale
+        spec = replace(spec, price_start=price)
+        yield table
+
+
+def _is_open(start_ns: int, days: int) -> bool:
+    """Tell whether the forex week has a minute within the days."""
+    minutes = start_ns + MINUTE_NS * np.arange(min(days, 7) * 1440, dtype=np.int64)
+    return bool(in_forex_week(minutes).any())
 
 
 def known_specs(symbols: Sequence[str]) -> list[SyntheticSpec]:

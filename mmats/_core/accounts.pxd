@@ -141,6 +141,10 @@ cdef class Accounts:
     # -1 = the books are wrong.
     cdef int check_balanced(self) noexcept nogil
 
+    # Take over balances, dust, cells and holdings as they lie in `state`; raises ValueError where
+    # they do not balance, and then changes nothing.
+    cdef int restore_books(self, const char* books, money_t conversion_paid) except -1
+
     # -- steps of the above ----------------------------------------------------------------------
     cdef int _revalue(self, int instrument, holding_t* holding, price_ticks_t price) noexcept nogil
     cdef int _post_legs(self, const leg_t* legs, int count) noexcept nogil

@@ -575,10 +575,13 @@ cdef class Accounts:
         memcpy(&header, source, sizeof(header_t))
         if header.magic != MAGIC or header.terms_hash != self._terms_hash():
             raise ValueError("ledger: the state belongs to other instruments, or is not a ledger's")
+        self.restore_books(source + sizeof(header_t), header.conversion_paid)
+
+    cdef int restore_books(self, const char* books, money_t conversion_paid) except -1:
         cdef bytes before = self.state_bytes()
-        memcpy(self.state, source + sizeof(header_t), self.state_size)
+        memcpy(self.state, books, self.state_size)
         if self.check_balanced() != 0:
             memcpy(self.state, PyBytes_AsString(before) + sizeof(header_t), self.state_size)
             raise ValueError("ledger: the books of the state do not balance")
-        self.conversion_paid = header.conversion_paid
-        self._rebuild()
+        self.conversion_paid = conversion_paid
+        return self._rebuild()

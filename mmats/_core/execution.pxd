@@ -3,7 +3,8 @@
 
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-from mmats._core.types cimport lots_t, order_t, price_ticks_t, report_t, ts_ns_t
+from mmats._core.order_table cimport ORDER_SLOTS
+from mmats._core.types cimport lots_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
 
 cpdef enum RequestKind:
@@ -36,6 +37,10 @@ cdef struct request_t:
     int8_t role
     int8_t pad[2]           # no hidden padding
 
+cdef struct trade_t:
+    int64_t trade_id
+    int64_t instrument
+
 cdef class ExecutionPort(VenuePort):
     cdef request_t* requests          # ring
     cdef int64_t request_capacity
@@ -45,8 +50,18 @@ cdef class ExecutionPort(VenuePort):
     cdef int64_t report_capacity
     cdef int64_t report_head
     cdef int64_t report_tail
-    cdef int64_t trades_seen[TRADES_SEEN_MAX]
-    cdef readonly int64_t trade_count
+    cdef int currency_count
+    # -- state: what a restart needs ---------------------------------------------------------------
+    cdef trade_t trades_seen[TRADES_SEEN_MAX]  # ring of the fills that were delivered
+    cdef readonly int64_t trade_count     # all fills that were delivered
+    cdef int64_t order_ids[ORDER_SLOTS]   # by slot: the last order that was submitted
+    cdef int32_t instruments[ORDER_SLOTS] # its instrument
     cdef readonly int64_t duplicate_count # fills that were dropped because they had come before
+    cdef readonly int64_t refused_count   # reports that no venue may send
+    cdef readonly int64_t foreign_count   # reports for orders that are not ours, or long over
 
-    cdef int query(self, int64_t order_id, int instrument, ts_ns_t now_ns) except -2
+    # -- private --
+    cdef request_t* _next_request(self, int kind, int64_t order_id, int instrument,
+                                  ts_ns_t now_ns, int64_t capacity) noexcept nogil
+    cdef bint _is_valid(self, const report_t* report) noexcept nogil
+    cdef bint _is_new(self, const report_t* report) noexcept nogil

@@ -16,7 +16,9 @@ cdef class Exposure:
     cdef open_t* open                 # [instrument]
     cdef open_t* open_by_cell         # [strategy * instrument_count + instrument]
     cdef int32_t* open_orders         # [strategy]
+    cdef int32_t* unknown_orders      # [cell] open orders of which nobody knows what became
     cdef readonly int open_order_count
+    cdef readonly int unknown_order_count # sum of unknown_orders
     cdef readonly money_t reserved    # sum of what open orders reserve, account currency
     cdef int64_t fee_ppm              # worst fee, part of what an order reserves
     cdef int64_t market_buffer_ppm    # an order without a limit may fill this much beyond the mark
@@ -27,6 +29,9 @@ cdef class Exposure:
     cdef void reduce_open(self, const order_t* order, lots_t lots, money_t reserve) noexcept nogil
     # The order has ended: releases what is left of it.
     cdef void end_open(self, const order_t* order) noexcept nogil
+
+    # An order has become unknown (1), or is unknown no more (-1).
+    cdef void count_unknown(self, const order_t* order, int change) noexcept nogil
 
     # -- worst cases; 0 = written to `out`, otherwise a LedgerError ------------------------------
     # Lots of this order's strategy, instrument and side that are open already.

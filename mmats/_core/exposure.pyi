@@ -15,6 +15,10 @@ class Exposure:
 
     def __new__(cls, ledger: Ledger, *args: object) -> Self: ...
     @property
+    def unknown_order_count(self) -> int:
+        """Open orders of which nobody knows what became."""
+
+    @property
     def open_order_count(self) -> int:
         """Number of open orders, protective ones included."""
 

@@ -48,13 +48,16 @@ cdef class Exposure:
         self.open = <open_t*>calloc(instruments, sizeof(open_t))
         self.open_by_cell = <open_t*>calloc(strategies * instruments, sizeof(open_t))
         self.open_orders = <int32_t*>calloc(strategies, sizeof(int32_t))
-        if self.open == NULL or self.open_by_cell == NULL or self.open_orders == NULL:
+        self.unknown_orders = <int32_t*>calloc(strategies * instruments, sizeof(int32_t))
+        if (self.open == NULL or self.open_by_cell == NULL or self.open_orders == NULL
+                or self.unknown_orders == NULL):
             raise MemoryError("exposure: no memory")
 
     def __dealloc__(self):
         free(self.open)
         free(self.open_by_cell)
         free(self.open_orders)
+        free(self.unknown_orders)
 
     def set_reserve(self, int64_t fee_ppm, int64_t market_buffer_ppm):
         if not 0 <= fee_ppm <= PPM or not 0 <= market_buffer_ppm <= PPM:
@@ -113,6 +116,11 @@ cdef class Exposure:
         self.reduce_open(order, order.quantity_lots - order.filled_lots, order.reserved)
         self.open_order_count -= 1
         self.open_orders[order.strategy] -= 1
+
+    cdef void count_unknown(self, const order_t* order, int change) noexcept nogil:
+        self.unknown_orders[
+            order.strategy * self.ledger.instrument_count + order.instrument] += change
+        self.unknown_order_count += change
 
     # -- lots ------------------------------------------------------------------------------------
 

@@ -24,3 +24,7 @@ ORDER_DTYPE: np.dtype[Any]
 """One order, field by field as `order_t` in types.pxd."""
 VERDICT_DTYPE: np.dtype[Any]
 """One answer of the risk gate: reason (0 = passes), reduces, observed, limit, reserve."""
+REQUEST_DTYPE: np.dtype[Any]
+"""What leaves for a venue process, field by field as `request_t` in execution.pxd."""
+REPORT_DTYPE: np.dtype[Any]
+"""What a venue process answers, field by field as `report_t` in types.pxd."""

@@ -3,9 +3,10 @@
 
 import numpy as np
 
+from mmats._core.execution cimport request_t
 from mmats._core.journal cimport record_t
 from mmats._core.risk cimport verdict_t
-from mmats._core.types cimport event_t, order_t
+from mmats._core.types cimport event_t, order_t, report_t
 
 _HEADER = [
     ("kind", "u1"), ("flags", "u1"), ("spread_ticks", "<u2"), ("instrument", "<u4"),
@@ -58,3 +59,22 @@ VERDICT_DTYPE = np.dtype([
 ])
 if VERDICT_DTYPE.itemsize != sizeof(verdict_t):
     raise AssertionError("verdict layout differs from risk.pxd")
+
+REQUEST_DTYPE = np.dtype([
+    ("order_id", "<i8"), ("ts_ns", "<i8"), ("ts_expire_ns", "<i8"), ("quantity_lots", "<i8"),
+    ("price_ticks", "<i8"), ("trigger_ticks", "<i8"), ("trail_ticks", "<i8"),
+    ("stop_loss_ticks", "<i8"), ("take_profit_ticks", "<i8"), ("instrument", "<i4"),
+    ("strategy", "<i4"), ("kind", "i1"), ("side", "i1"), ("type", "i1"), ("tif", "i1"),
+    ("flags", "i1"), ("role", "i1"), ("pad", "<i2"),
+], align=True)
+if REQUEST_DTYPE.itemsize != sizeof(request_t):
+    raise AssertionError("request layout differs from execution.pxd")
+
+REPORT_DTYPE = np.dtype([
+    ("order_id", "<i8"), ("trade_id", "<i8"), ("ts_event_ns", "<i8"), ("ts_recv_ns", "<i8"),
+    ("last_lots", "<i8"), ("last_ticks", "<i8"), ("leaves_lots", "<i8"), ("fee", "<i8"),
+    ("touch_ticks", "<i8"), ("mid_ticks_x2", "<i8"), ("fee_currency", "<i4"), ("kind", "i1"),
+    ("liquidity", "i1"), ("reason", "<i2"),
+], align=True)
+if REPORT_DTYPE.itemsize != sizeof(report_t):
+    raise AssertionError("report layout differs from types.pxd")

@@ -20,6 +20,16 @@ cpdef enum RecordKind:
     RECORD_STATE = 12       # trading state or strategy state changed
     RECORD_LATE_FILL = 13   # a fill for an order we thought done
     RECORD_CONVERSION = 14
+    RECORD_ADVISED = 15     # passed the gate, and would have left if there were a way out
+    RECORD_UNKNOWN = 16     # nobody answered for the order in time: it is asked for
+    RECORD_NOT_FOUND = 17   # the venue has said often enough that it never had the order
+
+# What a RECORD_STATE is about (its `limit`); `observed` is the new state.
+cpdef enum StateScope:
+    SCOPE_ENABLED = 0       # `strategy` is enabled: 1, or not: 0
+    SCOPE_GLOBAL = 1        # TradingState of the account
+    SCOPE_MARKET = 2        # TradingState of the market whose index is in `instrument`
+    SCOPE_STRATEGY = 3      # TradingState of `strategy`
 
 # One fact, 160 bytes. Fields that a kind does not use are 0.
 cdef struct record_t:
@@ -73,3 +83,8 @@ cdef class RingJournal(JournalPort):
     cdef int64_t capacity
     cdef int64_t taken_count
     cdef int64_t position             # where the next record goes
+
+    # Records that nobody has taken yet.
+    cdef int64_t waiting(self) noexcept nogil
+    # Go on after `record_count` records of an earlier run; none may be waiting.
+    cdef void resume(self, uint64_t state_hash, int64_t record_count) noexcept nogil

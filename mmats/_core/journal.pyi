@@ -23,6 +23,17 @@ class RecordKind(IntEnum):
     RECORD_STATE = 12
     RECORD_LATE_FILL = 13
     RECORD_CONVERSION = 14
+    RECORD_ADVISED = 15
+    RECORD_UNKNOWN = 16
+    RECORD_NOT_FOUND = 17
+
+class StateScope(IntEnum):
+    """What a record of kind RECORD_STATE is about."""
+
+    SCOPE_ENABLED = 0
+    SCOPE_GLOBAL = 1
+    SCOPE_MARKET = 2
+    SCOPE_STRATEGY = 3
 
 class JournalFull(Exception):
     """The journal's reader is too slow: trading must stop, nothing may be lost."""
@@ -56,5 +67,11 @@ class RingJournal(JournalPort):
     """
 
     def __new__(cls, capacity: int) -> Self: ...
+    @property
+    def waiting_count(self) -> int:
+        """Records that nobody has taken yet."""
+
     def take(self) -> NDArray[Any]:
-        """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""
+        """Return all records that wait, in order, as a read-only array of ``RECORD_DTYPE``."""
+    def take_bytes(self) -> bytes:
+        """Return all records that wait, in order, as bytes of ``RECORD_DTYPE``."""

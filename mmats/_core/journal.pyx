@@ -3,6 +3,7 @@
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -137,20 +138,34 @@ cdef class RingJournal(JournalPort):
         self.record_count += 1
         return 0
 
+    @property
+    def waiting_count(self):
+        """Records that nobody has taken yet."""
+        return self.record_count - self.taken_count
+
     def take(self):
-        """Return all records that wait, in order, as an array of ``RECORD_DTYPE``."""
+        """Return all records that wait, in order, as a read-only array of ``RECORD_DTYPE``."""
         from mmats._core.frames import RECORD_DTYPE
 
+        return np.frombuffer(self.take_bytes(), dtype=RECORD_DTYPE)
+
+    def take_bytes(self):
+        """Return all records that wait, in order, as bytes of ``RECORD_DTYPE``."""
         cdef int64_t count = self.record_count - self.taken_count
         cdef int64_t first = self.taken_count % self.capacity
         cdef int64_t to_end = min(count, self.capacity - first)
         cdef int64_t size = sizeof(record_t)
-        out = np.empty(count, dtype=RECORD_DTYPE)
-        cdef char[::1] view
-        if count:
-            view = out.view("i1")
-            memcpy(&view[0], &self.records[first], to_end * size)
-            if count > to_end:
-                memcpy(&view[to_end * size], self.records, (count - to_end) * size)
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, count * size)
+        cdef char* target = PyBytes_AsString(out)
+        memcpy(target, &self.records[first], to_end * size)
+        memcpy(target + to_end * size, self.records, (count - to_end) * size)
         self.taken_count = self.record_count
         return out
+
+    cdef int64_t waiting(self) noexcept nogil:
+        return self.record_count - self.taken_count
+
+    cdef void resume(self, uint64_t state_hash, int64_t record_count) noexcept nogil:
+        self.state_hash = state_hash
+        self.record_count = self.taken_count = record_count
+        self.position = record_count % self.capacity

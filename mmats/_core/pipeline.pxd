@@ -4,61 +4,25 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from mmats._core.bars cimport BarBuilder
 from mmats._core.book cimport OrderBook
 from mmats._core.contract cimport (
-    SIGNALS_MAX, CompiledStrategy, Indicators, MarketData, TradeSignal, scale_t, signal_t,
+    SIGNALS_MAX, MarketData, TradeSignal, scale_t, signal_t,
 )
-from mmats._core.indicators cimport IndicatorSet
 from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
 from mmats._core.orders cimport OrderManager, outcome_t
 from mmats._core.risk cimport RiskGate
 from mmats._core.samples cimport Samples
+from mmats._core.slots cimport Series, StrategySlot
 from mmats._core.types cimport event_t, money_t, price_ticks_t, report_t, ts_ns_t
 from mmats._core.venue cimport VenuePort
-
-# Methods of a compiled strategy, called raw so that the common case pays for no try block; a
-# negative result comes with an exception.
-ctypedef int (*on_bar_t)(CompiledStrategy, const event_t*, const double*, signal_t*) noexcept
-ctypedef int (*on_book_t)(CompiledStrategy, const event_t*, price_ticks_t, price_ticks_t, signal_t*) noexcept
-
-# One strategy as the pipeline sees it.
-cdef class StrategySlot:
-    cdef readonly int index
-    cdef readonly str name
-    cdef readonly object strategy
-    cdef CompiledStrategy compiled    # None for a Python strategy
-    cdef on_bar_t on_bar
-    cdef on_book_t on_book
-    cdef object on_market_data        # bound methods, looked up once
-    cdef object on_signal_result      # None where the strategy does not listen
-    cdef object on_order_book
-    cdef readonly bint enabled
-    cdef readonly bint stop_on_error
-    cdef dict signals                 # signal id -> TradeSignal, while results can still come
-    cdef readonly int64_t signal_count
-
-# Bars of one instrument at one interval with the indicators that strategies declared on it.
-cdef class Series:
-    cdef readonly int instrument
-    cdef readonly str symbol
-    cdef readonly ts_ns_t interval_ns # 0 = the feed's own bars
-    cdef readonly int source_kind     # EventKind that its bars are or are built from
-    cdef BarBuilder builder           # None where interval_ns is 0
-    cdef IndicatorSet indicators
-    cdef MarketData data              # handed out again while nobody keeps it
-    cdef Indicators view
-    cdef bint reads_close_only        # no indicator needs open, high, low or volume
-    cdef list subscribers             # StrategySlot
-    cdef int subscriber_count
 
 cdef class Pipeline:
     cdef readonly Ledger ledger
     cdef readonly RiskGate gate
     cdef readonly OrderManager orders
     cdef readonly JournalPort journal
-    cdef VenuePort venue
+    cdef VenuePort venue              # None = no order can leave
     cdef readonly list strategies     # StrategySlot
     cdef readonly list errors         # (strategy, ts_ns, where, traceback text)
     cdef list series                  # per instrument: list of Series
@@ -95,6 +59,9 @@ cdef class Pipeline:
     cdef int _take_answer(self, StrategySlot slot, object answer) except -1
     cdef int _take(self, StrategySlot slot, TradeSignal signal) except -1
     cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1
+    cdef int _hand_account(self, object strategy, int index) except -1
+    cdef int _bind(self, StrategySlot slot, Series target) except -1
+    cdef int _enable(self, StrategySlot slot, bint is_enabled, ts_ns_t now_ns) except -1
     cdef int _disable(self, StrategySlot slot, str where, object error) except -1
     cdef int _tell_results(self) except -1
     cdef int _tell(self, StrategySlot slot, const outcome_t* outcome) except -1

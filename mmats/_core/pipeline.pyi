@@ -12,45 +12,11 @@ from mmats._core.journal import JournalPort
 from mmats._core.ledger import Ledger
 from mmats._core.orders import OrderManager
 from mmats._core.risk import RiskGate
+from mmats._core.slots import StrategySlot
 from mmats._core.venue import VenuePort
 
 class StrategyStopped(Exception):
     """A strategy failed and is configured to stop the run."""
-
-@final
-class StrategySlot:
-    """A strategy with its place in the pipeline."""
-
-    index: int
-    name: str
-    strategy: Any
-    enabled: bool
-    stop_on_error: bool
-    signal_count: int
-
-    def __init__(
-        self, index: int, name: str, strategy: Any, stop_on_error: bool = False
-    ) -> None: ...
-
-@final
-class Series:
-    """Bars and indicators of one instrument at one interval."""
-
-    instrument: int
-    symbol: str
-    interval_ns: int
-    """0 = the feed's own bars."""
-    source_kind: int
-
-    def __init__(
-        self,
-        instrument: int,
-        symbol: str,
-        interval_ns: int,
-        specs: Iterable[str],
-        builder: BarBuilder | None = None,
-        source_kind: int = ...,
-    ) -> None: ...
 
 @final
 class Pipeline:
@@ -58,7 +24,8 @@ class Pipeline:
 
     `symbols` holds the names of each instrument, the first of which strategies are told; `scales`
     its tick and lot size as (tick_num, tick_den, lot_num, lot_den); `sample_interval_ns` is the
-    distance of equity samples.
+    distance of equity samples. Without a `venue` nothing can leave: what would have is recorded as
+    ADVISED.
     """
 
     ledger: Ledger
@@ -76,7 +43,7 @@ class Pipeline:
         cls,
         ledger: Ledger,
         gate: RiskGate,
-        venue: VenuePort,
+        venue: VenuePort | None,
         journal: JournalPort,
         symbols: list[tuple[str, ...]],
         scales: Sequence[tuple[int, int, int, int]],
@@ -105,6 +72,11 @@ class Pipeline:
         """Keep an order book of an instrument on our side of the feed."""
     def subscribe_book(self, strategy: int, instrument: int) -> None:
         """Let a strategy hear every whole update of an instrument's order book."""
+    def resolve(self, now_ns: int) -> int:
+        """Take the reports that wait, and ask the venue for orders that it has not answered for.
+
+        Call it on timers where the venue is an ``ExecutionPort``; returns how many questions left.
+        """
     def equity_curve(self) -> NDArray[np.int64]:
         """Equity samples, int64, shape (n, 2): ts_ns, equity in 1e-8 account currency."""
     def cell_curve(self) -> NDArray[np.int64]:

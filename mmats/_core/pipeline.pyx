@@ -27,12 +27,12 @@ from mmats._core.contract cimport (
     SIGNAL_OK, AccountState, CompiledStrategy, Indicators, MarketData, TradeResult, TradeSignal,
     price_of, quantity_of, scale_t, signal_t,
 )
-from mmats._core.indicators cimport IndicatorSet
 from mmats._core.journal cimport RECORD_STATE, JournalPort, record_t
 from mmats._core.ledger cimport Ledger
-from mmats._core.orders cimport OrderManager, bracket_t, outcome_t
+from mmats._core.orders cimport ADVISED, OrderManager, bracket_t, outcome_t
 from mmats._core.risk cimport RiskGate
 from mmats._core.samples cimport Samples
+from mmats._core.slots cimport Series, StrategySlot
 from mmats._core.types cimport (
     DELTA_LAST, EVENT_BAR, EVENT_DELTA, EVENT_QUOTE, EVENT_TIMER, EVENT_TRADE, ROLE_ENTRY,
     STATE_CANCELED, STATE_DENIED, STATE_EXPIRED, STATE_FILLED, STATE_PARTIALLY_FILLED,
@@ -51,8 +51,6 @@ cdef dict STATUS_NAMES = {
     STATE_DENIED: "DENIED", STATE_REJECTED: "REJECTED", STATE_CANCELED: "CANCELED",
     STATE_EXPIRED: "EXPIRED", STATE_FILLED: "FILLED", STATE_PARTIALLY_FILLED: "PARTIALLY_FILLED",
 }
-cdef frozenset CLOSE_ONLY = frozenset(
-    {"sma", "ema", "ewma", "wma", "rsi", "bbands", "stddev", "zscore", "macd", "roc", "mom"})
 # What the user's code may raise; SystemExit would end the run without a report.
 cdef tuple STRATEGY_ERRORS = (Exception, SystemExit, GeneratorExit)
 cdef tuple PROBLEM_TEXTS = (
@@ -79,54 +77,10 @@ class StrategyStopped(Exception):
 
 
 @cython.final
-cdef class StrategySlot:
-    """A strategy with its place in the pipeline."""
-
-    def __init__(self, int index, str name not None, strategy, bint stop_on_error=False):
-        self.index = index
-        self.name = name
-        self.strategy = strategy
-        self.enabled = True
-        self.stop_on_error = stop_on_error
-        self.signals = {}
-        if isinstance(strategy, CompiledStrategy):
-            self.compiled = strategy
-            self.on_bar = <on_bar_t>self.compiled.on_bar
-            self.on_book = <on_book_t>self.compiled.on_book
-            return
-        self.on_market_data = getattr(strategy, "on_market_data", None)
-        self.on_signal_result = getattr(strategy, "on_signal_result", None)
-        if getattr(self.on_signal_result, "__func__", None) is getattr(
-                type(strategy), "_ignores_results", None):
-            self.on_signal_result = None
-        self.on_order_book = getattr(strategy, "on_order_book", None)
-
-
-@cython.final
-cdef class Series:
-    """Bars and indicators of one instrument at one interval."""
-
-    def __init__(self, int instrument, str symbol not None, ts_ns_t interval_ns, specs,
-                 BarBuilder builder=None, int source_kind=EVENT_BAR):
-        self.instrument = instrument
-        self.symbol = symbol
-        self.interval_ns = interval_ns
-        self.builder = builder
-        self.source_kind = source_kind
-        self.indicators = IndicatorSet(specs)
-        self.reads_close_only = all(
-            name.partition(":")[0] in CLOSE_ONLY for name in self.indicators.specs)
-        self.subscribers = []
-        self.subscriber_count = 0
-        self.view = None
-        self.data = None
-
-
-@cython.final
 cdef class Pipeline:
     """The compiled pipeline; see the module's docstring."""
 
-    def __cinit__(self, Ledger ledger not None, RiskGate gate not None, VenuePort venue not None,
+    def __cinit__(self, Ledger ledger not None, RiskGate gate not None, VenuePort venue,
                   JournalPort journal not None, list symbols not None, scales,
                   ts_ns_t sample_interval_ns):
         cdef int k
@@ -168,9 +122,22 @@ cdef class Pipeline:
         """Register a strategy, hand it its account view and return its index."""
         cdef int index = len(self.strategies)
         cdef StrategySlot slot = StrategySlot(index, name, strategy, stop_on_error)
-        cdef AccountState account = AccountState.__new__(AccountState)
         if index >= self.ledger.strategy_count:
             raise ValueError("more strategies than the ledger has room for")
+        self._hand_account(strategy, index)
+        self.strategies.append(slot)
+        return index
+
+    cdef int _hand_account(self, object strategy, int index) except -1:
+        """Give a strategy its view of the account."""
+        cdef AccountState account
+        cdef CompiledStrategy compiled
+        if isinstance(strategy, CompiledStrategy):
+            compiled = strategy
+            compiled.ledger = self.ledger
+            compiled.index = index
+            return 0
+        account = AccountState.__new__(AccountState)
         account.ledger = self.ledger
         account.strategy = index
         account.symbols = self.symbols
@@ -179,13 +146,8 @@ cdef class Pipeline:
         if account.scales == NULL:
             raise MemoryError("pipeline: no memory")
         memcpy(account.scales, self.scales, len(self.names) * sizeof(scale_t))
-        if slot.compiled is not None:
-            slot.compiled.ledger = self.ledger
-            slot.compiled.index = index
-        else:
-            strategy.account = account
-        self.strategies.append(slot)
-        return index
+        strategy.account = account
+        return 0
 
     def add_series(self, int instrument, ts_ns_t interval_ns, specs, BarBuilder builder=None,
                    int source_kind=EVENT_BAR):
@@ -204,12 +166,17 @@ cdef class Pipeline:
         """Let a strategy hear the bars of a series."""
         cdef Series target = self.series[instrument][series]
         cdef StrategySlot slot = self.strategies[strategy]
-        cdef scale_t* scale = &self.scales[instrument]
         target.subscribers.append(slot)
         target.subscriber_count = len(target.subscribers)
+        self._bind(slot, target)
+
+    cdef int _bind(self, StrategySlot slot, Series target) except -1:
+        """Tell a compiled strategy where it finds the indicators of a series."""
+        cdef scale_t* scale = &self.scales[target.instrument]
         if slot.compiled is not None:
-            slot.compiled.bind(instrument, target.symbol, dict(target.indicators.slots),
+            slot.compiled.bind(target.instrument, target.symbol, dict(target.indicators.slots),
                                scale.tick_num / scale.tick_den, scale.lot_num / scale.lot_den)
+        return 0
 
     def add_book(self, int instrument):
         """Keep an order book of an instrument on our side of the feed."""
@@ -443,7 +410,8 @@ cdef class Pipeline:
         signal.id = self.orders.signal_sequence + 1
         if slot.on_signal_result is not None:
             slot.signals[signal.id] = signal
-        self.orders.take_signal(slot.index, &core, self.now_ns)
+        if self.orders.take_signal(slot.index, &core, self.now_ns) == ADVISED:
+            slot.signals.pop(signal.id, None)  # nothing will become of it
         return self._tell_results()
 
     cdef int _take_buffer(self, StrategySlot slot, int n, str where) except -1:
@@ -465,25 +433,33 @@ cdef class Pipeline:
 
     cdef int _disable(self, StrategySlot slot, str where, object error) except -1:
         """Stop one strategy: its entries are canceled, protective orders stay, others go on."""
-        cdef record_t record
-        slot.enabled = False
         text = "".join(traceback.format_exception(error))
         self.errors.append((slot.name, self.now_ns, where, text))
-        memset(&record, 0, sizeof(record_t))
-        record.ts_ns = record.ts_event_ns = self.now_ns
-        record.kind = RECORD_STATE
-        record.strategy = slot.index
-        self.journal.append(&record)
-        self.orders.cancel_entries(slot.index, self.now_ns)
+        self._enable(slot, False, self.now_ns)
         if slot.stop_on_error:
             raise StrategyStopped(
                 f"strategy {slot.name!r} failed in {where}: {type(error).__name__}: {error}") from error
+        return 0
+
+    cdef int _enable(self, StrategySlot slot, bint is_enabled, ts_ns_t now_ns) except -1:
+        cdef record_t record
+        slot.enabled = is_enabled
+        memset(&record, 0, sizeof(record_t))
+        record.ts_ns = record.ts_event_ns = now_ns
+        record.kind = RECORD_STATE
+        record.strategy = slot.index
+        record.observed = is_enabled
+        self.journal.append(&record)
+        if not is_enabled:
+            self.orders.cancel_entries(slot.index, now_ns)
         return 0
 
     # -- reports and results ---------------------------------------------------------------------
 
     cdef int drain(self, ts_ns_t now_ns) except -1:
         cdef report_t report
+        if self.venue is None:
+            return 0
         while self.venue.next_report(now_ns, &report):
             if report.ts_recv_ns > self.now_ns:
                 self.now_ns = report.ts_recv_ns
@@ -494,6 +470,13 @@ cdef class Pipeline:
             self.orders.on_report(&report, report.ts_recv_ns)
             self._tell_results()
         return 0
+
+    def resolve(self, ts_ns_t now_ns):
+        cdef int count
+        self.drain(now_ns)
+        count = self.orders.resolve(now_ns)
+        self._tell_results()
+        return count
 
     cdef int _tell_results(self) except -1:
         cdef outcome_t outcome

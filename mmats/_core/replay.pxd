@@ -48,11 +48,10 @@ cdef class Replay:
     cdef ts_ns_t feed_latency_ns
     cdef ts_ns_t feed_jitter_ns
     cdef DelayLine delayed
+    cdef const event_t** together   # room for one bar a source
     cdef Source _earliest(self, list live)
     cdef int _play_together(self, list live, Source first) except -1
     cdef bint _is_delayed(self) noexcept nogil
     cdef ts_ns_t _next_other(self, list live, Source source) except? -1
     cdef int _play(self, Source source, ts_ns_t until_ns) except -1
-    cdef int _at_venue(self, const event_t* event) except -1
-    cdef int _post_carry(self) except -1
     cdef int _deliver_until(self, ts_ns_t now_ns) except -1

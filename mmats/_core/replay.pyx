@@ -10,13 +10,11 @@ from libc.string cimport memset
 
 import numpy as np
 
-from mmats._core.desk cimport carry_t
 from mmats._core.matching cimport SimulatedVenue
 from mmats._core.pipeline cimport Pipeline
 from mmats._core.samples cimport Samples
+from mmats._core.stage cimport play, play_together, show
 from mmats._core.types cimport EVENT_BAR, EVENT_DELTA, EVENT_TIMER, event_t, ts_ns_t
-
-from mmats._core.orders import PipelineFault
 
 cdef int64_t PROGRESS_EVERY = 65536
 cdef enum:
@@ -190,8 +188,16 @@ cdef class Replay:
         self.feed_jitter_ns = feed_jitter_ns
         self.delayed = DelayLine(seed)
 
+    def __dealloc__(self):
+        free(self.together)
+
     def add_source(self, int instrument, chunks):
         """Add the events of one instrument; earlier sources come first at equal times."""
+        cdef const event_t** grown = <const event_t**>realloc(
+            self.together, (len(self.sources) + 1) * sizeof(event_t*))
+        if grown == NULL:
+            raise MemoryError("no memory for another source")
+        self.together = grown
         self.sources.append(Source(instrument, chunks))
 
     @property
@@ -258,30 +264,27 @@ cdef class Replay:
         return until_ns
 
     cdef int _play_together(self, list live, Source first) except -1:
-        """Replay bars of several instruments that close at one moment; 0 = there is one only.
-
-        All of them reach the venue before the pipeline hears of any, so that nothing depends on
-        the order of the sources and no decision at the close trades within a bar of that close.
-        """
+        """Replay bars of several instruments that close at one moment; 0 = there is one only."""
         cdef const event_t* event = first.head()
         cdef ts_ns_t ts = event.ts_event_ns
         cdef Source source
+        cdef int count = 0
         if len(live) == 1 or event.kind != EVENT_BAR or self._is_delayed():
             return 0
-        together = [source for source in live if (<Source>source).has_bar_at(ts)]
-        if len(together) == 1:
+        for item in live:
+            source = <Source>item
+            if source.has_bar_at(ts):
+                self.together[count] = source.head()
+                count += 1
+        if count == 1:
             return 0
-        for source in together:
-            self._at_venue(source.head())
-        for source in together:
-            self.pipeline.preview(source.head())
-        for source in together:
-            self.pipeline.on_event(source.head())
-            source.position += 1
-        if self.venue.report_count != 0:
-            self.pipeline.drain(ts)
+        play_together(self.pipeline, self.venue, self.together, count)
+        for item in live:
+            source = <Source>item
+            if source.has_bar_at(ts):
+                source.position += 1
         self.last_ns = ts
-        self.event_count += len(together)
+        self.event_count += count
         return 1
 
     cdef bint _is_delayed(self) noexcept nogil:
@@ -298,34 +301,11 @@ cdef class Replay:
             source.position += 1
             if delayed:
                 self._deliver_until(event.ts_event_ns)
-                self._at_venue(event)
+                show(self.pipeline, self.venue, event)
                 self.delayed.push(event, self.feed_latency_ns, self.feed_jitter_ns)
             else:
-                self._at_venue(event)
-                self.pipeline.on_event(event)
-                if self.venue.report_count != 0:
-                    self.pipeline.drain(event.ts_event_ns)
+                play(self.pipeline, self.venue, event)
             event += 1
-        return 0
-
-    cdef inline int _at_venue(self, const event_t* event) except -1:
-        """The venue sees the event; the pipeline answers reports in the middle of a bar's path."""
-        if self.venue.report_count != 0:
-            self.pipeline.drain(event.ts_event_ns)
-        if self.venue.begin(event):
-            while self.venue.step():
-                if self.venue.report_count != 0:
-                    self.pipeline.drain(event.ts_event_ns)
-        if self.venue.carry_count != 0:
-            self._post_carry()
-        return 0
-
-    cdef int _post_carry(self) except -1:
-        """Swap and rollover of a day's end goes to the ledger."""
-        cdef carry_t carry
-        while self.venue.next_carry(&carry):
-            if self.pipeline.ledger.carry(carry.strategy, carry.instrument, carry.amount) != 0:
-                raise PipelineFault("the ledger did not take the carry of a position")
         return 0
 
     cdef int _deliver_until(self, ts_ns_t now_ns) except -1:
@@ -338,7 +318,7 @@ cdef class Replay:
             event = line.rows[line.tail]
             line.tail += 1
             timer.ts_event_ns = timer.ts_recv_ns = event.ts_recv_ns
-            self._at_venue(&timer)  # orders that reach the venue meanwhile
+            show(self.pipeline, self.venue, &timer)  # orders that reach the venue meanwhile
             if self.venue.report_count != 0:
                 self.pipeline.drain(event.ts_recv_ns)
             self.pipeline.on_event(&event)

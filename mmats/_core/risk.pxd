@@ -29,6 +29,7 @@ cpdef enum Reason:
     REASON_STRATEGY_DAILY_LOSS = 22
     REASON_STRATEGY_DRAWDOWN = 23
     REASON_STRATEGY_OPEN_ORDERS = 24
+    REASON_ORDER_UNKNOWN = 25        # an order of it in this instrument is unknown
     # trade
     REASON_STOP_LOSS_MISSING = 30
     REASON_STOP_LOSS_SIDE = 31

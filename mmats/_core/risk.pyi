@@ -32,6 +32,7 @@ class Reason(IntEnum):
     REASON_STRATEGY_DAILY_LOSS = 22
     REASON_STRATEGY_DRAWDOWN = 23
     REASON_STRATEGY_OPEN_ORDERS = 24
+    REASON_ORDER_UNKNOWN = 25
     REASON_STOP_LOSS_MISSING = 30
     REASON_STOP_LOSS_SIDE = 31
     REASON_TAKE_PROFIT_SIDE = 32
@@ -79,6 +80,14 @@ class RiskGate(Exposure):
     @property
     def initial_equity(self) -> int:
         """The first equity that was known."""
+
+    @property
+    def day_start_equity(self) -> int:
+        """Equity when the UTC day began, or when it was first known."""
+
+    @property
+    def peak_equity(self) -> int:
+        """Highest equity so far."""
 
     @property
     def is_valued(self) -> bool:

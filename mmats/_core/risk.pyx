@@ -185,6 +185,14 @@ cdef class RiskGate(Exposure):
                 self.check(&order[k], now_ns, &verdict[k])
         return out
 
+    @property
+    def day_start_equity(self):
+        return self.account_scope.day_start
+
+    @property
+    def peak_equity(self):
+        return self.account_scope.peak
+
     def tell_sent(self, ts_ns_t now_ns):
         self.count_message(now_ns)
 
@@ -390,6 +398,10 @@ cdef class RiskGate(Exposure):
                            verdict_t* out) noexcept nogil:
         cdef int code, reason
         cdef money_t notional = 0
+        cdef int unknown = self.unknown_orders[
+            order.strategy * self.ledger.instrument_count + order.instrument]
+        if unknown > 0:
+            return _deny(out, REASON_ORDER_UNKNOWN, unknown, 0)
         if (not self.is_valued or not self.ledger._mark_is_fresh(order.instrument, now_ns)
                 or not self.ledger.is_valued(order.instrument, now_ns)):
             return _deny(out, REASON_VALUATION_UNKNOWN, 0, 1)

@@ -98,6 +98,7 @@ cpdef enum ReportKind:
     REPORT_EXPIRED = 6
     REPORT_UPDATED = 7
     REPORT_CANCEL_REJECTED = 8
+    REPORT_NOT_FOUND = 9   # answer to a query: the venue knows no such order
 
 cpdef enum Liquidity:
     LIQUIDITY_MAKER = 1
@@ -119,6 +120,8 @@ cpdef enum VenueReason:
     VENUE_UNKNOWN_ORDER = 7
     VENUE_FULL = 8
     VENUE_PRICE = 9
+    VENUE_NOT_FOUND = 10   # an order that never arrived, as several queries have found
+    VENUE_LOST = 11        # the venue that held the order is gone
 
 # -- market data: 64 bytes, one cache line each ------------------------------------------------
 

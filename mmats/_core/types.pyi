@@ -82,6 +82,7 @@ class ReportKind(IntEnum):
     REPORT_EXPIRED = 6
     REPORT_UPDATED = 7
     REPORT_CANCEL_REJECTED = 8
+    REPORT_NOT_FOUND = 9
 
 class Settlement(IntEnum):
     """How an instrument settles."""
@@ -124,3 +125,5 @@ class VenueReason(IntEnum):
     VENUE_UNKNOWN_ORDER = 7
     VENUE_FULL = 8
     VENUE_PRICE = 9
+    VENUE_NOT_FOUND = 10
+    VENUE_LOST = 11

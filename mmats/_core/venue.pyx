@@ -17,5 +17,8 @@ cdef class VenuePort:
                     price_ticks_t price_ticks, price_ticks_t trigger_ticks, ts_ns_t now_ns) except -2:
         raise NotImplementedError(f"{type(self).__name__} does not take modifications")
 
+    cdef int query(self, int64_t order_id, int instrument, ts_ns_t now_ns) except -2:
+        raise NotImplementedError(f"{type(self).__name__} does not take queries")
+
     cdef int next_report(self, ts_ns_t now_ns, report_t* out) noexcept nogil:
         return 0

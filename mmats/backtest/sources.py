@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from mmats.backtest.frames import bar_chunks
 from mmats.config import Config
 from mmats.config.schema import FeedTable
-from mmats.model.errors import ConfigError, DataError
+from mmats.engine.feeds import source_of, stored_events
+from mmats.model.errors import DataError
 from mmats.model.instrument import Instrument
-from mmats.plugins import plugin
-from mmats.ports.feed import FeedOptions, IDataFeed
 
 
 def open_feed(
@@ -25,7 +24,7 @@ def open_feed(
     if given is not None:
         chunks = bar_chunks(given, instrument, index, feed.interval.ns, feed.stamp)
         return _within(chunks, start, end, instrument)
-    return _numbered(_source(config, feed).events(instrument, start, end), index, instrument)
+    return stored_events(config, feed, (start, end))
 
 
 def describe_feeds(config: Config, data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -47,7 +46,7 @@ def describe_feeds(config: Config, data: Mapping[str, Any]) -> list[dict[str, An
         if _given(data, instrument) is not None:
             facts: dict[str, Any] = {"source": "memory", "synthetic": False}
         else:
-            facts = _source(config, feed).describe(instrument, start, end)
+            facts = source_of(config, feed).describe(instrument, start, end)
         found.append({"instrument": instrument.id, **facts})
     return found
 
@@ -59,37 +58,6 @@ def _given(data: Mapping[str, Any], instrument: Instrument) -> Any:
 def _range(config: Config) -> tuple[int | None, int | None]:
     replay = config.backtest
     return replay.start.ns if replay.start else None, replay.end.ns if replay.end else None
-
-
-def _source(config: Config, feed: FeedTable) -> IDataFeed:
-    if feed.source == "memory":
-        raise ConfigError(
-            f"no data was given for {feed.symbol}",
-            "data",
-            'give it to run(config, data), or choose source = "catalog" or "synthetic"',
-        )
-    options = FeedOptions(
-        path=config.feed_path(feed),
-        kind=feed.kind,
-        interval_ns=feed.interval.ns,
-        seed=config.backtest.seed,
-        days=feed.days,
-        start_ns=feed.start.ns,
-    )
-    source: IDataFeed = plugin("mmats.feeds", feed.source)(options)
-    return source
-
-
-def _numbered(
-    chunks: Iterator[NDArray[np.void]], index: int, instrument: Instrument
-) -> Iterator[NDArray[np.void]]:
-    found = False
-    for chunk in chunks:
-        found = found or len(chunk) > 0
-        chunk["instrument"] = index
-        yield chunk
-    if not found:
-        raise DataError("has no rows in the range of the run", file=instrument.id)
 
 
 def _within(

@@ -1,4 +1,4 @@
-"""`mmats backtest` and `mmats demo`."""
+"""`mmats backtest`, and the replay of `mmats demo --backtest`."""
 
 import os
 import sys
@@ -51,23 +51,8 @@ def backtest(
     run_and_print(loaded, as_json=as_json, html=html, quiet=quiet)
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    default=DEMO_HTML,
-    show_default=True,
-    help="Where to write the page.",
-)
-@click.option("--seed", type=int, help="Another synthetic market.")
-@click.option("--quiet", is_flag=True, help="No progress and no notes.")
-def demo(as_json: bool, html: Path, seed: int | None, quiet: bool) -> None:
-    """Replay two strategies on a synthetic market.
-
-    The account holds 150 EUR; nothing is fetched from a network. The report goes to stdout and,
-    with charts, to a page.
-    """
+def backtest_demo(*, as_json: bool, html: Path, seed: int | None, quiet: bool) -> None:
+    """Replay two strategies on a synthetic market: 150 EUR, two months, a report with charts."""
     with resources.as_file(resources.files("mmats.config").joinpath("demo.toml")) as path:
         loaded = load_config(
             path, overrides={"backtest": {"seed": seed}} if seed is not None else None

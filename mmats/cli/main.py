@@ -16,8 +16,23 @@ _VERBS = {
     "backtest": "mmats.cli.backtest:backtest",
     "config": "mmats.cli.config:config",
     "data": "mmats.cli.data:data",
-    "demo": "mmats.cli.backtest:demo",
+    "demo": "mmats.cli.demo:demo",
+    "engine": "mmats.cli.engine:engine",
+    "replay": "mmats.cli.replay:replay",
+    "feed": "mmats.cli.feed:feed",
+    "down": "mmats.cli.control:down",
+    "flatten": "mmats.cli.control:flatten",
+    "halt": "mmats.cli.control:halt",
+    "limit": "mmats.cli.control:limit",
+    "order": "mmats.cli.control:order",
+    "pause": "mmats.cli.control:pause",
+    "resume": "mmats.cli.control:resume",
+    "status": "mmats.cli.control:status",
     "strategy": "mmats.cli.strategy:strategy",
+    "up": "mmats.cli.up:up",
+    "users": "mmats.cli.users:users",
+    "venue": "mmats.cli.venue:venue",
+    "watchdog": "mmats.cli.watchdog:watchdog",
 }
 
 
@@ -52,6 +67,6 @@ class VerbGroup(click.Group):
 def main() -> None:
     """Trade crypto and forex by algorithm, the same code from backtest to live orders.
 
-    Results go to stdout, messages to stderr. Exit codes: 0 done, 1 defect of the program,
-    2 bad input.
+    Results go to stdout, messages to stderr. Exit codes: 0 done; 1 refused or unknown, or a defect
+    of the program; 2 bad input; 3 no engine answers.
     """

@@ -1,4 +1,4 @@
-"""`mmats strategy new | check`."""
+"""`mmats strategy new | check`, and the verbs for strategies of a running engine."""
 
 import keyword
 import re
@@ -11,6 +11,7 @@ import orjson
 
 from mmats.cli.backtest import run_backtest
 from mmats.cli.console import err
+from mmats.cli.strategy_control import COMMANDS
 from mmats.config import load_config
 from mmats.config.schema import Config
 from mmats.engine.loader import construct_strategy, load_strategy_class, raised_at
@@ -22,7 +23,11 @@ _RATE_FEED = "EURUSD.OANDA"  # values US dollars, and so USDT, in the account's 
 
 @click.group()
 def strategy() -> None:
-    """Write and check strategies."""
+    """Write and check strategies; control those of a running engine."""
+
+
+for _command in COMMANDS:
+    strategy.add_command(_command)
 
 
 @strategy.command()

@@ -25,6 +25,7 @@ _UNITS = (
     units.Rate,
     units.SignedPercent,
     units.Slippage,
+    units.Speed,
     units.Spread,
     units.YearlyRate,
 )
@@ -76,14 +77,14 @@ def decode_table(
     values = {}
     for name, field in fields.items():
         if name in data:
-            values[name] = _decode_value(field.type, data[name], _join(path, name), problems)
+            values[name] = decode_value(field.type, data[name], _join(path, name), problems)
         elif field.required:
             problems.append(Problem(_join(path, name), "missing", "this key must be given"))
     return table(**values) if len(problems) == count_before else None
 
 
-def _decode_value(kind: Any, value: object, path: str, problems: list[Problem]) -> Any:
-    """Decode one value of a declared type; None after a problem."""
+def decode_value(kind: Any, value: object, path: str, problems: list[Problem]) -> Any:
+    """Decode one value of a declared type; None after noting a problem."""
     is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
     kinds = typing.get_args(kind) if is_union else (kind,)
     if type(None) in kinds and value == NONE_TEXT:
@@ -108,7 +109,7 @@ def _decode_list(kind: Any, value: object, path: str, problems: list[Problem]) -
         problems.append(Problem(path, f"expected a list in [ ], found {value!r}"))
         return ()
     return tuple(
-        _decode_value(kind, item, f"{path}[{_label(item, index)}]", problems)
+        decode_value(kind, item, f"{path}[{_label(item, index)}]", problems)
         for index, item in enumerate(value)
     )
 
@@ -120,7 +121,7 @@ def _decode_dict(kind: Any, value: object, path: str, problems: list[Problem]) -
     if kind is Any:
         return dict(value)
     return {
-        str(name): _decode_value(kind, item, _join(path, str(name)), problems)
+        str(name): decode_value(kind, item, _join(path, str(name)), problems)
         for name, item in value.items()
     }
 

@@ -20,6 +20,7 @@ from mmats.config.units import (
     Rate,
     SignedPercent,
     Slippage,
+    Speed,
     Spread,
     YearlyRate,
 )
@@ -71,13 +72,14 @@ class FeedTable(Table, frozen=True):
     """`[[feeds]]`: where the market data of one instrument comes from."""
 
     symbol: str
-    source: Literal["catalog", "synthetic", "memory"] = "catalog"
-    path: str = "catalog"  # catalog: folder, relative to the configuration file
+    source: Literal["catalog", "synthetic", "memory", "tail"] = "catalog"
+    path: str = "catalog"  # catalog: folder; tail: file; relative to the configuration file
     kind: Literal["bar", "quote", "trade", "delta"] = "bar"
     interval: Duration = Duration(MINUTE_NS)  # of bars
     stamp: Literal["open", "close"] = "open"  # memory: which end of the bar its time is
     days: Annotated[int, Meta(ge=1, le=3660)] = 30  # synthetic: length
     start: Instant = Instant(1_704_067_200 * 10**9)  # synthetic: first moment, 2024-01-01
+    live: bool = False  # synthetic, in a running engine: made from now on, in real time
 
 
 class VenueTable(Table, frozen=True):
@@ -99,6 +101,8 @@ class StrategyTable(Table, frozen=True):
     kelly_fraction: Percent = Percent(250_000)  # kelly: share of the full Kelly bet
     kelly_cap: Percent = Percent(20_000)  # kelly: most that a trade may risk
     enabled: bool = True
+    mode: Literal["advisory", "paper", "operator"] = "operator"  # never riskier than the engine's
+    budget: Duration = Duration(250_000_000)  # a call that takes longer disables the strategy
     on_error: Literal["disable", "stop"] = "disable"
     params: dict[str, Any] = {}  # handed to the strategy's initialize
 
@@ -211,6 +215,51 @@ class BacktestTable(Table, frozen=True):
     equity_interval: Duration = Duration(MINUTE_NS)
 
 
+class EngineTable(Table, frozen=True):
+    """`[engine]`: a running engine, `mmats up`."""
+
+    mode: Literal["advisory", "paper", "operator"] = "paper"
+    venue: str = ""  # operator: name of the venue process that takes the orders
+    record: bool = False  # keep every input for `mmats replay`
+    speed: Speed = Speed(1_000_000)  # of feeds that replay stored data: "1x", "60x" or "max"
+    cancel_on_stop: Literal["none", "entries", "all"] = "entries"
+    feed_timeout: Duration = Duration(2 * 10**9)  # silence after which a feed counts as lost
+    price_jump_max: Percent = Percent(200_000)  # from one event to the next; more is held back
+    feed_ahead_max: Duration = Duration(35 * 86_400 * 10**9)  # longest jump of a feed's time
+
+
+class JournalTable(Table, frozen=True):
+    """`[journal]`: the record of everything that the engine decides and learns."""
+
+    seal_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000  # entries
+    seal_interval: Duration = Duration(60 * 10**9)
+    size_max: Annotated[int, Meta(ge=2**20, le=2**40)] = 2**33  # bytes
+
+
+class WatchdogTable(Table, frozen=True):
+    """`[watchdog]`: what happens when the engine's heartbeat is lost."""
+
+    timeout: Duration = Duration(2 * 10**9)
+    flatten: bool = False  # close positions through the venue, not only cancel orders
+    alarm_command: tuple[str, ...] = ()  # program and arguments; run without a shell
+
+
+class LogsTable(Table, frozen=True):
+    """`[logs]`: JSON lines in the profile's logs folder."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    size_max: Annotated[int, Meta(ge=10_000, le=2**33)] = 10_000_000  # bytes a file
+    files: Annotated[int, Meta(ge=1, le=1000)] = 5
+
+
+class ControlTable(Table, frozen=True):
+    """`[control]`: who can reach the engine besides this user on this machine."""
+
+    tcp_host: str = ""  # empty: unix sockets only; tcp always uses CURVE
+    tcp_port: Annotated[int, Meta(ge=1024, le=65_533)] = 18_750  # commands; the next two publish
+    prometheus_port: Annotated[int, Meta(ge=1024, le=65_535)] | None = None  # on 127.0.0.1
+
+
 class ConfigFile(Table, frozen=True, kw_only=True):
     """Everything that a configuration file may hold."""
 
@@ -225,6 +274,11 @@ class ConfigFile(Table, frozen=True, kw_only=True):
     costs: CostsRootTable = CostsRootTable()
     fill: FillTable = FillTable()
     backtest: BacktestTable = BacktestTable()
+    engine: EngineTable = EngineTable()
+    journal: JournalTable = JournalTable()
+    control: ControlTable = ControlTable()
+    watchdog: WatchdogTable = WatchdogTable()
+    logs: LogsTable = LogsTable()
 
 
 class Step(msgspec.Struct, frozen=True):

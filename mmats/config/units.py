@@ -25,6 +25,7 @@ _YEARLY = re.compile(rf"({_NUMBER})\s*%\s*/\s*year")
 _MONEY = re.compile(rf"({_NUMBER})\s+([A-Z][A-Z0-9]{{1,9}})")
 _QUOTE_AMOUNT = re.compile(rf"({_NUMBER})\s+quote")
 _DURATION = re.compile(r"(\d+)\s*(ns|us|ms|s|m|h|d|w)")
+_SPEED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,6})?)x")
 _RATE = re.compile(r"(\d+)\s*/\s*(\d*)\s*(ns|us|ms|s|m|h|d|w)")
 _STEPS = re.compile(rf"({_NUMBER})\s+(ticks?|pips?)")
 _VOLUME = re.compile(rf"volume\s+({_NUMBER})")
@@ -249,6 +250,29 @@ class Rate:
     def __str__(self) -> str:
         span = str(Duration(self.interval_ns))
         return f"{self.count}/{span[1:] if span[1:].isalpha() and span[0] == '1' else span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast stored data is played: a multiple of real time in millionths, 0 = no pause."""
+
+    ppm: int
+    expected = 'a speed such as "1x", "60x" or "max"'
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Parse `"60x"`; raise ValueError that says what was expected."""
+        text = parse_text(value, cls.expected)
+        if text == "max":
+            return cls(0)
+        match = _SPEED.fullmatch(text)
+        ppm = int(exact(match[1]) * PPM) if match else 0
+        if not 0 < ppm <= 1_000_000 * PPM:
+            raise _refuse(value, cls.expected)
+        return cls(ppm)
+
+    def __str__(self) -> str:
+        return f"{plain(Decimal(self.ppm) / PPM)}x" if self.ppm else "max"
 
 
 @dataclass(frozen=True, slots=True)

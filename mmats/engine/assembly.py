@@ -199,7 +199,7 @@ def _add_strategies(
     for table, strategy in strategies:
         stop_on_error = table.on_error == "stop"
         number = pipeline.add_strategy(table.name, strategy, stop_on_error)
-        _initialize(table, strategy)
+        initialize(table, strategy)
         specs = [*table.indicators, *getattr(strategy, "indicators", ())]
         pipeline.orders.set_sizing(number, **sizing_of(table))
         for symbol in table.symbols:
@@ -248,7 +248,8 @@ def _bar_source(
     return EventKind.EVENT_TRADE, "trade"
 
 
-def _initialize(table: StrategyTable, strategy: IStrategy) -> None:
+def initialize(table: StrategyTable, strategy: IStrategy) -> None:
+    """Let a strategy take its parameters; StrategyError where it raises."""
     try:
         strategy.initialize(dict(table.params))
     except (Exception, SystemExit) as error:  # the user's code: whatever it raises is told

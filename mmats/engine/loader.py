@@ -31,17 +31,19 @@ _SIGNATURES = {
 }
 
 
-def create_strategy(table: StrategyTable, base_dir: Path) -> IStrategy:
+def create_strategy(table: StrategyTable, base_dir: Path, fresh: bool = False) -> IStrategy:
     """Load, construct and check the strategy of one `[[strategies]]` table.
 
-    `initialize` is not called: that is the engine's, once the account is there.
+    `initialize` is not called: that is the engine's, once the account is there. With `fresh` its
+    module is read again.
 
     Raises
     ------
     StrategyError
         It can't be found or imported, breaks the contract, or does not support a symbol.
     """
-    strategy = construct_strategy(load_strategy_class(table.source, base_dir), table.source)
+    cls = load_strategy_class(table.source, base_dir, fresh)
+    strategy = construct_strategy(cls, table.source)
     supported = strategy.supported_symbols
     for symbol in table.symbols if supported else ():
         if symbol not in supported and symbol.partition(".")[0] not in supported:
@@ -53,13 +55,14 @@ def create_strategy(table: StrategyTable, base_dir: Path) -> IStrategy:
     return strategy
 
 
-def load_strategy_class(source: str, base_dir: Path) -> type:
+def load_strategy_class(source: str, base_dir: Path, fresh: bool = False) -> type:
     """Return the class that `module:Class`, `file.py` or `file.py:Class` names.
 
     Parameters
     ----------
     source : as in `[[strategies]]`
     base_dir : folder that a relative file starts from
+    fresh : read a module again that has been imported before; files always are
     """
     is_file = source.endswith(".py") or ".py:" in source
     place, _, class_name = (
@@ -73,7 +76,7 @@ def load_strategy_class(source: str, base_dir: Path) -> type:
             source,
             'write source = "strategies.trend:Trend" or source = "my_strategy.py"',
         )
-    return _pick_class(_import_module(place, source), class_name, source)
+    return _pick_class(_import_module(place, source, fresh), class_name, source)
 
 
 def construct_strategy(cls: type, source: str) -> IStrategy:
@@ -85,6 +88,13 @@ def construct_strategy(cls: type, source: str) -> IStrategy:
         lines = "".join(f"\n  {breach}" for breach in breaches)
         raise StrategyError(f"{cls.__name__} breaks the strategy contract{lines}", source)
     return strategy  # type: ignore[no-any-return]
+
+
+def source_hash(strategy: IStrategy) -> str:
+    """Return the sha256 of the file that a strategy's class comes from; empty if unknown."""
+    module = sys.modules.get(type(strategy).__module__)
+    path = Path(getattr(module, "__file__", None) or "")
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def contract_breaches(strategy: Any) -> list[str]:
@@ -122,9 +132,12 @@ def _takes(function: Any, count: int) -> bool:
     return True
 
 
-def _import_module(module: str, source: str) -> ModuleType:
+def _import_module(module: str, source: str, fresh: bool) -> ModuleType:
     with _plainly("can't be imported", source):
         try:
+            known = sys.modules.get(module)
+            if fresh and known is not None and str(known.__file__).endswith(".py"):
+                return importlib.reload(known)
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
             # Only the module that was asked for: what it imports is another matter.

@@ -1,7 +1,7 @@
 """A tradable thing at one venue, with its increments and minimums."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 MONEY_SCALE = 10**8
@@ -66,3 +66,23 @@ class Instrument:
         if units != int(units):
             raise ValueError(f"{self.id}: lot_size {self.lot_size} is finer than 1e-8")
         return int(units)
+
+    def lots_exact(self, quantity: str) -> int:
+        """Return a quantity in decimal text as lots; ValueError where it is not a multiple."""
+        return self._steps(quantity, self.lot_size, "quantity")
+
+    def ticks_exact(self, price: str) -> int:
+        """Return a price in decimal text as ticks; ValueError where it is not a multiple."""
+        return self._steps(price, self.tick_size, "price")
+
+    def _steps(self, text: str, step: Decimal, what: str) -> int:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise ValueError(f"{what} {text!r} is no number") from None
+        if not value.is_finite() or value <= 0 or value >= 10**12:
+            raise ValueError(f"{what} {text} must be above zero, and not absurd")
+        count = value / step
+        if count != int(count):
+            raise ValueError(f"{what} {text} of {self.id} is not a multiple of {step}")
+        return int(count)

@@ -1,9 +1,8 @@
 """The ports between processes: market data in, orders out, reports in, commands and state."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,8 @@ class FrameKind(IntEnum):
     STALE = 5  # the feed has lost its source until the next DATA
 
 
-@dataclass(frozen=True, slots=True)
-class FeedFrame:
-    """One message of a feed process."""
+class FeedFrame(NamedTuple):
+    """One message of a feed process; a tuple, since one is made of every message."""
 
     feed: int  # index of the feed process
     kind: FrameKind
@@ -31,6 +29,22 @@ class FeedFrame:
     sequence: int  # counts up by one within a session
     sent_ns: int  # UTC, when it left the feed
     events: NDArray[np.void]  # EVENT_DTYPE, read-only; empty unless DATA
+
+
+class IFeedPublisher(Protocol):
+    """A feed process's end."""
+
+    def send(
+        self,
+        kind: FrameKind,
+        events: NDArray[np.void] | None = None,
+        sent_ns: int = 0,
+        block_ms: int = -1,
+    ) -> bool:
+        """Send a frame; False: there was no room in the pipe for so long, nothing was sent."""
+
+    def close(self) -> None:
+        """Let what is on its way leave, for a bounded time, and close the socket."""
 
 
 class Ready(IntFlag):
@@ -59,6 +73,12 @@ class IEngineBus(Protocol):
 
     def send_requests(self, requests: NDArray[np.void]) -> bool:
         """Send requests (REQUEST_DTYPE) to the venue; False: nothing was sent, its pipe is full."""
+
+    def feed_state(self) -> dict[int, dict[str, Any]]:
+        """By feed: session, sequence, gaps, lost_frames, duplicates and more."""
+
+    def venue_state(self) -> dict[str, Any]:
+        """The same of the venue's reports; empty without a venue."""
 
     def counters(self) -> dict[str, int]:
         """bad_frames, feed_frames, feed_events, reports, requests."""
@@ -93,6 +113,12 @@ class IControlServer(Protocol):
 
     def on_command(self, wake: Callable[[], None]) -> None:
         """Let `wake` be called when a command waits."""
+
+    def take_audit(self, notes_max: int = 256) -> list[tuple[str, dict[str, Any]]]:
+        """Take what the audit record is to say: (kind, facts), without secrets, oldest first."""
+
+    def record(self, command: Command, answer: Answer) -> dict[str, Any]:
+        """Return what the journal keeps of a command, so that its id is not executed again."""
 
     def counters(self) -> dict[str, int]:
         """sessions, commands, refused, published, dropped, queue depths."""

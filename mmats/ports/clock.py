@@ -11,3 +11,13 @@ class IClock(Protocol):
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since an arbitrary start, for durations only; never goes back."""
+
+
+class IEngineClock(IClock, Protocol):
+    """The clock of the trading thread."""
+
+    def follow(self, ts_ns: int) -> None:
+        """An event of this time has been played."""
+
+    def take_jump_ns(self) -> int:
+        """How far the machine's clock has jumped since the last call; 0 for nothing to speak of."""

@@ -7,13 +7,22 @@ import msgspec
 
 from mmats._core import NO_LIMIT, RiskGate, TradingState
 from mmats.config import Config
-from mmats.config.units import Limit, Money
+from mmats.config.units import Limit, Money, Percent, Rate
 from mmats.model.errors import ConfigError
 
 TRADING_STATES = {
     "active": TradingState.TRADING_ACTIVE,
     "reducing": TradingState.TRADING_REDUCING,
     "halted": TradingState.TRADING_HALTED,
+}
+_LOSSES_AND_EXPOSURE = ("daily_loss_max", "drawdown_max", "exposure_max", "gross_exposure_max")
+_LIFTED = {  # what "none" means for the other limits
+    "message_rate_max": {"messages_max": NO_LIMIT, "message_window_ns": 0},
+    "price_collar": {"price_collar_ppm": NO_LIMIT},
+    "order_notional_min": {"order_notional_min": 0},
+    "order_notional_max": {"order_notional_max": NO_LIMIT},
+    "position_notional_max": {"position_notional_max": NO_LIMIT},
+    "open_orders_max": {"open_orders_max": 2**31 - 1},
 }
 MARKET_BUFFER_PPM = 5_000
 """A market order may fill this much beyond the mark; reserved on top of its notional."""
@@ -67,6 +76,40 @@ def set_limits(
         )
     worst_fee_ppm = max(max(c.maker.ppm, c.taker.ppm) for c in config.resolved_costs.values())
     gate.set_reserve(max(0, worst_fee_ppm), MARKET_BUFFER_PPM)
+
+
+def limit_fields(name: str, value: object, currency: str) -> dict[str, int]:
+    """Return one limit, as the configuration names it, by fields of `limits_t`.
+
+    Parameters
+    ----------
+    name : key of a risk table, quantities aside
+    value : of the type that the table gives it; None lifts the limit
+    currency : of the account
+
+    Raises
+    ------
+    ConfigError
+        The value is not in the account currency.
+    """
+    field = name.removesuffix("_max").removeprefix("gross_")
+    if name in _LOSSES_AND_EXPOSURE:
+        share, money = (value.ppm, value.money) if isinstance(value, Limit) else (None, None)
+        return {
+            f"{field}_ppm": NO_LIMIT if share is None else share,
+            f"{field}_max": _money(money, currency),
+        }
+    match value:
+        case Rate(count, interval_ns):
+            return {"messages_max": count, "message_window_ns": interval_ns}
+        case Percent(ppm):
+            return {"price_collar_ppm": ppm}
+        case Money():
+            return {name: _money(value, currency)}
+        case int():
+            return {name: int(value)}
+        case _:
+            return dict(_LIFTED[name])
 
 
 def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:

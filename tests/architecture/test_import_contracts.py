@@ -28,16 +28,25 @@ SEEDS = [
     ("layers", "mmats/backtest/seed.py", "import mmats.cli"),
     ("layers", "mmats/surprise/__init__.py", ""),
     ("layers", "mmats/_core/seed.pyx", "from mmats.model.instrument import Instrument"),
+    ("layers", "mmats/engine/seed.py", "import mmats.client"),
+    ("layers", "mmats/client/seed.py", "import mmats.backtest"),
+    ("layers", "mmats/supervisor/seed.py", "import mmats.cli"),
     ("inside", "mmats/engine/seed.py", "import adapters.feeds"),
     ("inside", "mmats/engine/seed.py", "import strategies"),
     ("inside", "mmats/risk/seed.py", "import zmq"),
+    ("inside", "mmats/cli/seed.py", "import zmq"),
+    ("inside", "mmats/client/seed.py", "import lmdb"),
     ("inside", "mmats/_core/seed.pyx", "import adapters"),
+    ("client", "mmats/client/seed.py", "import mmats.engine"),
+    ("client", "mmats/client/seed.py", "import mmats.ports"),
+    ("client", "mmats/client/seed.py", "from mmats._core import Side"),
     ("strategies", "strategies/seed.py", "from mmats._core import Side"),
     ("strategies", "strategies/seed.py", "import mmats.engine"),
     ("strategies", "strategies/seed.py", "import adapters.feeds"),
     ("tui", "tui/seed.py", "import mmats.engine"),
     ("tui", "tui/seed.py", "import adapters.feeds"),
     ("adapters", "adapters/feeds/seed.py", "import mmats.backtest"),
+    ("adapters", "adapters/feeds/seed.py", "import mmats.client"),
     ("adapters", "adapters/feeds/seed.py", "import strategies"),
     ("independent", "adapters/seed.py", "import adapters.feeds"),
 ]
@@ -78,15 +87,27 @@ def test_a_seeded_violation_breaks_its_contract(
     assert CONTRACTS[contract] in verdict.text.partition("Broken contracts")[2]
 
 
-def test_strategies_contract_names_every_package_but_model_and_ports() -> None:
-    (contract,) = (c for c in CONFIG["importlinter"]["contracts"] if c["id"] == "strategies")
-    packages = {
+def packages_of_mmats() -> set[str]:
+    """Packages and modules right below mmats."""
+    return {
         f"mmats.{path.stem}"
         for path in (ROOT / "mmats").iterdir()
-        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+        if (path / "__init__.py").exists()
+        or (path.suffix == ".py" and path.stem not in ("__init__", "__main__"))
     }
+
+
+def test_strategies_contract_names_every_package_but_model_and_ports() -> None:
+    (contract,) = (c for c in CONFIG["importlinter"]["contracts"] if c["id"] == "strategies")
     forbidden = {name for name in contract["forbidden_modules"] if name.startswith("mmats")}
-    assert packages - {"mmats.model", "mmats.ports"} == forbidden
+    assert packages_of_mmats() - {"mmats.model", "mmats.ports"} == forbidden
+
+
+def test_the_client_contract_names_every_package_but_model() -> None:
+    (contract,) = (c for c in CONFIG["importlinter"]["contracts"] if c["id"] == "client")
+    assert packages_of_mmats() - {"mmats.model", "mmats.client"} == set(
+        contract["forbidden_modules"]
+    )
 
 
 def test_the_door_rule_names_every_compiled_module() -> None:

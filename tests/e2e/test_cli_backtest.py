@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mmats.cli.main import main
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins
 from tests.fakes.installed import install_entry_points
 
 MINUTE_MS = 60_000
@@ -63,7 +63,7 @@ def _plugins(
 ) -> Iterator[None]:
     install_entry_points(tmp_path_factory.mktemp("site"), monkeypatch)
     yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 @pytest.fixture

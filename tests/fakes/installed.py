@@ -1,21 +1,26 @@
 """Makes the project's entry points visible where an older installation does not have them."""
 
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins, load_plugins
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def install_entry_points(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the metadata that an installation would write, and put it on the path."""
-    load_plugins.cache_clear()
+    forget_plugins()
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    groups = {group: names for group, names in declared.items() if not load_plugins(group)}
-    load_plugins.cache_clear()
+    groups = {
+        group: missing
+        for group, names in declared.items()
+        if (missing := {k: names[k] for k in names.keys() - entry_points(group=group).names})
+    }
+    forget_plugins()
     if not groups:
         return
     info = folder / "entry_points_of_mmats-0.dist-info"

@@ -35,6 +35,7 @@ KINDS = {
     6: "expired",
     7: "updated",
     8: "cancel_rejected",
+    9: "not_found",
 }
 REASONS = {
     0: "",

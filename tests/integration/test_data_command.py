@@ -13,7 +13,7 @@ from rich.console import Console
 from mmats.backtest import run as backtest
 from mmats.cli.main import main
 from mmats.config import load_config
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins
 from tests.fakes.backtests import Script
 from tests.fakes.installed import install_entry_points
 from tests.fakes.market_files import KLINES, write_lines
@@ -25,7 +25,7 @@ def _plugins(
 ) -> Iterator[None]:
     install_entry_points(tmp_path_factory.mktemp("site"), monkeypatch)
     yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 def run(*arguments: object) -> Result:

@@ -19,7 +19,7 @@ from adapters.feeds.catalog import Catalog
 from mmats.backtest import Report, run
 from mmats.cli.main import main
 from mmats.config import load_config
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins
 from mmats.ports.data_format import DataKind
 from tests.fakes.installed import install_entry_points
 from tests.shared_data import ROOT, shared_data
@@ -34,7 +34,7 @@ def _plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         install_entry_points(tmp_path_factory.mktemp("site"), patch)
         yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 @pytest.fixture(scope="module")

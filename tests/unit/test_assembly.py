@@ -6,9 +6,9 @@ import pytest
 
 from mmats._core import MemoryJournal, RingJournal
 from mmats.backtest import run
-from mmats.backtest.driver import cost_model, simulated_venue
 from mmats.config import Config, load_config
 from mmats.engine.assembly import Assembly, Catalogue, assemble, feeds_by_instrument
+from mmats.engine.simulation import cost_model, simulated_venue
 from mmats.model.errors import ConfigError, StrategyError
 from tests.fakes.backtests import OTHER, SYMBOL, Script, bars, config, instrument
 from tests.shared_data import ROOT

@@ -25,6 +25,11 @@ SECTIONS = {
     "## [costs]": schema.CostsTable,
     "## [fill]": schema.FillTable,
     "## [backtest]": schema.BacktestTable,
+    "## [engine]": schema.EngineTable,
+    "## [journal]": schema.JournalTable,
+    "## [control]": schema.ControlTable,
+    "## [watchdog]": schema.WatchdogTable,
+    "## [logs]": schema.LogsTable,
 }
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from mmats._core import JournalFull, MemoryJournal, Replay, RingJournal
 from mmats._core.frames import RECORD_DTYPE
-from mmats.backtest.driver import simulated_venue
 from mmats.backtest.sources import open_feed
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
+from mmats.engine.simulation import simulated_venue
 from mmats.model import TradeSignal
 from tests.fakes.backtests import SYMBOL, Script, bars, config
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mmats._core import RecordKind
-from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine import assembly as wiring
+from mmats.engine.simulation import simulated_venue
 from mmats.model import TradeSignal
 from tests.fakes.backtests import SYMBOL, Script, bars, config, play
 

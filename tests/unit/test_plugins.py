@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from mmats.model.errors import ConfigError
-from mmats.plugins import load_plugins, plugin
+from mmats.plugins import forget_plugins, load_plugins, plugin
 
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    load_plugins.cache_clear()
+    forget_plugins()
     yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 def distribution(folder: Path, name: str, line: str) -> None:

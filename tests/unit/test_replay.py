@@ -10,12 +10,12 @@ import pytest
 from adapters.feeds.catalog import Catalog
 from mmats._core import BAR_DTYPE, EventFlag, EventKind, OutOfOrder, Replay
 from mmats.backtest import Report, run
-from mmats.backtest.driver import simulated_venue
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
+from mmats.engine.simulation import simulated_venue
 from mmats.model import MarketData, TradeSignal
 from mmats.model.errors import DataError
-from mmats.plugins import load_plugins
+from mmats.plugins import forget_plugins
 from mmats.ports.data_format import DataKind, ImportedTable, VolumeUnit
 from tests.fakes.backtests import MINUTE_NS, OTHER, START_NS, SYMBOL, Script, bars, config, play
 from tests.fakes.installed import install_entry_points
@@ -29,7 +29,7 @@ def _plugins(
 ) -> Iterator[None]:
     install_entry_points(tmp_path_factory.mktemp("site"), monkeypatch)
     yield
-    load_plugins.cache_clear()
+    forget_plugins()
 
 
 def buy(size: float = 1.0, **more: Any) -> TradeSignal:

@@ -1,0 +1,390 @@
+"""The trading thread: takes inputs, lets the session decide, and lets go of what is durable.
+
+Nothing leaves and nothing is told before the journal has it. The thread never waits for the disk:
+while one group is being committed the next one gathers.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
+from mmats.engine.commands import CommandDesk
+from mmats.engine.feeds_seen import FeedsSeen
+from mmats.engine.published import record_event
+from mmats.engine.publisher import Publisher
+from mmats.engine.session import EngineFault, Input, Session
+from mmats.model.messages import Answer, Command, Outcome
+from mmats.ports.bus import FrameKind, IControlServer, IEngineBus, Ready
+from mmats.ports.clock import IEngineClock
+from mmats.ports.journal import Group, IJournalWriter, Note
+
+FRAMES_A_TURN = 64
+REPORTS_A_TURN = 64
+COMMANDS_A_TURN = 32
+TIMER_NS = 100_000_000
+PUBLISH_NS = 250_000_000
+IMAGE_NS = 5_000_000_000
+"""Events alone move peaks and day ends: at least this often the state is committed again."""
+STOP_NS_MAX = 3_000_000_000
+"""So long a clean stop waits for the venue to confirm cancels."""
+RECONCILE_NS = 30_000_000_000
+"""So often the venue is asked about every open order."""
+
+
+class Recorder(Protocol):
+    """Keeps inputs for a replay."""
+
+    def append(self, kind: int, ts_ns: int, payload: bytes | memoryview = b"") -> None:
+        """Write one input down before it is acted on."""
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A group on its way to the disk, and what waits for it."""
+
+    number: int = 0
+    records: NDArray[np.void] = field(default_factory=lambda: np.empty(0, RECORD_DTYPE))
+    requests: int = 0  # of the execution port, that may leave once it is durable
+    decided_ns: int = 0  # monotonic, when the first event that led to them was taken
+    notes: tuple[Note, ...] = ()
+    answers: list[tuple[Command, Answer]] = field(default_factory=list)
+
+
+class TradingLoop:
+    """Single writer of one session; `run` returns when the engine is asked to stop."""
+
+    def __init__(
+        self,
+        session: Session,
+        bus: IEngineBus,
+        control: IControlServer,
+        writer: IJournalWriter,
+        clock: IEngineClock,
+        *,
+        recorder: Recorder | None,
+        stop_asked: Callable[[], str],
+        kill_asked: Callable[[], str],
+        publisher: Publisher,
+        feeds: FeedsSeen,
+    ) -> None:
+        """Nothing runs before `run`; `stop_asked` and `kill_asked` return a reason or nothing."""
+        self.session = session
+        self.fault = ""
+        self.turns = 0
+        self._bus, self._control, self._writer, self._clock = bus, control, writer, clock
+        self._recorder = recorder
+        self._stop_asked, self._kill_asked = stop_asked, kill_asked
+        self._publisher, self._feeds = publisher, feeds
+        self._desk = CommandDesk(session)
+        self._notes: list[Note] = []
+        self._answers: list[tuple[Command, Answer]] = []
+        self._in_flight: InFlight | None = None
+        self._group_number = 0
+        self._unsent: NDArray[np.void] | None = None
+        self._is_dirty = True
+        self._turn_ns = self._decided_ns = 0
+        self._timer_due_ns = self._image_due_ns = 0
+        self._stopping = ""
+        self._stop_due_ns = 0
+        self._has_ended = False
+        self._killed = ""
+        self._last_image = b""
+        self._venue_gaps = 0
+        self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
+        writer.on_done(bus.wake)
+        control.on_command(bus.wake)
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def run(self) -> str:
+        """Trade until asked to stop; returns why it stopped."""
+        while True:
+            self.turn()
+            if not self._stopping or not self._is_settled():
+                continue
+            if self._has_ended or self._writer.failure is not None:
+                return self._stopping
+            if time.monotonic_ns() >= self._stop_due_ns or not self._cancels_wait():
+                self._has_ended = True
+                self.note("run.ended", reason=self._stopping, fault=self.fault)
+
+    def turn(self) -> None:
+        """Wait for something, and deal with all that has come."""
+        self.turns += 1
+        ready = self._bus.wait(self._timeout_ms())
+        now_ns = time.monotonic_ns()
+        self._turn_ns = now_ns
+        try:
+            if ready & Ready.VENUE:
+                self._take_reports()
+            self._take_commands()
+            if ready & Ready.FEED:
+                self._take_frames()
+            if now_ns >= self._timer_due_ns:
+                self._timer_due_ns = now_ns + TIMER_NS
+                self._on_timer()
+        except EngineFault as error:
+            self._end_trading(str(error))
+        self._settle(now_ns)
+        self._publisher.turn_ended(now_ns)
+        self._publisher.publish(now_ns)
+
+    def _timeout_ms(self) -> int:
+        if self._unsent is not None or (self._writer.is_idle and self._pending()):
+            return 0
+        due_ns = self._timer_due_ns - time.monotonic_ns()
+        return max(0, min(100, due_ns // 1_000_000 + 1))
+
+    def note(self, kind: str, **data: object) -> None:
+        """Write a fact into the journal with the next group."""
+        self._notes.append(
+            Note(kind, self._clock.now_ns(), data, self.session.journal.waiting_count)
+        )
+
+    # -- inputs ----------------------------------------------------------------------------------
+
+    def _record(self, kind: Input, ts_ns: int, payload: bytes | memoryview = b"") -> None:
+        if self._recorder is not None:
+            self._recorder.append(kind, ts_ns, payload)
+
+    def _take_reports(self) -> None:
+        now_ns = self._clock.now_ns()
+        for rows in self._bus.reports(REPORTS_A_TURN):
+            if self.fault:
+                continue
+            self._record(Input.REPORTS, now_ns, rows.view("u1").data)
+            self.session.reports(rows, now_ns)
+            self._is_dirty = True
+        gaps = int(self._bus.venue_state().get("gaps", 0))
+        if gaps != self._venue_gaps:
+            self._venue_gaps = gaps
+            self.note("venue", problem="messages of the venue were lost", gaps=gaps)
+            self._ask_venue(now_ns)
+
+    def _ask_venue(self, now_ns: int) -> None:
+        """Have the venue tell again what it knows of every open order."""
+        self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
+        if not self.fault:
+            self._record(Input.RESYNC, now_ns)
+            if self.session.resync(now_ns):
+                self._is_dirty = True
+
+    def _take_frames(self) -> None:
+        for frame in self._bus.feed_frames(FRAMES_A_TURN):
+            problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
+            if problem:
+                self.note("feed", feed=frame.feed, problem=problem)
+            if frame.kind is FrameKind.DATA and len(frame.events) and not self.fault:
+                self._play(frame.events)
+
+    def _play(self, rows: NDArray[np.void]) -> None:
+        self._record(Input.EVENTS, 0, rows.view("u1").data)
+        before = self.session.journal.record_count
+        self.session.events(rows)
+        if self.session.journal.record_count != before:
+            self._decided_ns = self._decided_ns or self._turn_ns
+            self._publisher.decided(self._turn_ns)
+        self._clock.follow(self.session.pipeline.now_ns)
+        for instrument, problem, ts_ns, observed, limit in self.session.intake.take_problems():
+            symbol = "?"
+            if 0 <= instrument < len(self.session.catalogue.instruments):
+                symbol = self.session.catalogue.instruments[instrument].id
+            self.note(
+                "feed",
+                symbol=symbol,
+                problem=str(problem),
+                event_ns=ts_ns,
+                observed=observed,
+                limit=limit,
+            )
+
+    def _on_timer(self) -> None:
+        kill = self._kill_asked()
+        if kill and kill != self._killed:
+            self.note("halt", reason=kill, principal="kill switch")
+            self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
+        self._killed = kill
+        jump_ns = self._clock.take_jump_ns()
+        if jump_ns:
+            self.note("clock", jump_ns=jump_ns)
+            self._command(
+                "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
+            )
+        stop = self._stop_asked()
+        if stop and not self._stopping:
+            self.stop(stop)
+        if not self.fault:
+            now_ns = self._clock.now_ns()
+            self._record(Input.TIMER, now_ns)
+            self.session.timer(now_ns)
+            if self.session.port is not None and self._turn_ns >= self._reconcile_due_ns:
+                self._ask_venue(now_ns)
+
+    # -- commands --------------------------------------------------------------------------------
+
+    def _take_commands(self) -> None:
+        for command in self._control.take_commands(COMMANDS_A_TURN):
+            body = msgspec.to_builtins(command.body)
+            if self.fault and command.command != "down":
+                answer = Answer(outcome=Outcome.REFUSED, code="FAULT", text=self.fault)
+            elif command.command == "down":
+                answer = self.stop(f"down: {body['reason'] or command.principal}", body["cancel"])
+            else:
+                answer = self._command(command.command, body, command.may_raise)
+            self.note(
+                "command",
+                id=command.id,
+                principal=command.principal,
+                role=command.role.name.lower(),
+                command=command.command,
+                body=body,
+                outcome=answer.outcome.value,
+                code=answer.code,
+                text=answer.text,
+            )
+            self._answers.append((command, answer))
+            self._is_dirty = True
+
+    def _command(self, name: str, body: dict[str, Any], may_raise: bool) -> Answer:
+        now_ns = max(self._clock.now_ns(), self.session.pipeline.now_ns)
+        payload = orjson.dumps({"command": name, "body": body, "may_raise": may_raise})
+        self._record(Input.COMMAND, now_ns, payload)
+        self._is_dirty = True
+        return self._desk.execute_plain(name, body, may_raise, now_ns)
+
+    def stop(self, reason: str, cancel: str = "configured") -> Answer:
+        """Begin a clean stop: cancel what the policy says, then wait for the journal."""
+        answer = Answer(outcome=Outcome.DONE)
+        if not self.fault:
+            answer = self._command("down", {"cancel": cancel, "reason": reason}, may_raise=False)
+        self._stopping = reason
+        self._stop_due_ns = time.monotonic_ns() + STOP_NS_MAX
+        self.note("stopping", reason=reason, **answer.body)
+        self._is_dirty = True
+        return answer
+
+    def _cancels_wait(self) -> bool:
+        """Whether the venue has yet to confirm a cancel; a simulated one ends with this process."""
+        if self.session.port is None or self.fault:
+            return False
+        states = open_orders(self.session.pipeline.orders)["state"]
+        return bool((states == OrderState.STATE_PENDING_CANCEL).any())
+
+    def _end_trading(self, reason: str) -> None:
+        """The session can't be trusted, or the journal is gone: nothing is decided any more."""
+        if not self.fault:
+            self.fault = reason
+            self.note("incident", what="fault", reason=reason)
+            self._publisher.arm = reason
+
+    # -- durability ------------------------------------------------------------------------------
+
+    def _pending(self) -> bool:
+        return bool(
+            self._is_dirty or self._notes or self._answers or self.session.journal.waiting_count
+        )
+
+    def _is_settled(self) -> bool:
+        if self._writer.failure is not None:
+            return True
+        return self._in_flight is None and not self._pending() and self._unsent is None
+
+    def _settle(self, now_ns: int) -> None:
+        """Let go of what has become durable, and hand over the next group."""
+        flight = self._in_flight
+        if flight is not None and self._writer.committed >= flight.number:
+            self._in_flight = None
+            self._publisher.committed(self._writer.commit_ns_last)
+            self._release(flight)
+            self._tell(flight)
+        if self._unsent is not None:
+            self._send(self._unsent)
+        if self._writer.failure is not None:
+            self._on_journal_failure()
+            return
+        if now_ns >= self._image_due_ns:
+            self._image_due_ns = now_ns + IMAGE_NS
+            self._is_dirty = True
+        if self._writer.is_idle and self._in_flight is None and self._pending():
+            self._commit()
+
+    def _commit(self) -> None:
+        session = self.session
+        self._group_number += 1
+        records = session.journal.take()
+        flight = InFlight(
+            self._group_number,
+            records,
+            session.port.request_count if session.port is not None else 0,
+            self._decided_ns,
+            tuple(self._notes),
+            self._answers,
+        )
+        self._decided_ns = 0
+        image = session.image() if self._is_dirty or len(records) else b""
+        if image == self._last_image:
+            image = b""
+        self._last_image = image or self._last_image
+        self._notes, self._answers, self._is_dirty = [], [], False
+        self._in_flight = flight
+        self._writer.submit(
+            Group(
+                flight.number,
+                self._clock.now_ns(),
+                records.tobytes(),
+                flight.notes,
+                b"" if self.fault else image,
+            )
+        )
+
+    def _release(self, flight: InFlight) -> None:
+        port = self.session.port
+        if port is None or flight.requests <= port.taken_count:
+            return
+        requests = port.take_requests(flight.requests - port.taken_count)
+        self._send(requests if self._unsent is None else np.concatenate([self._unsent, requests]))
+        self._publisher.sent(flight.decided_ns)
+
+    def _send(self, requests: NDArray[np.void]) -> None:
+        self._unsent = None if self._bus.send_requests(requests) else requests
+
+    def _tell(self, flight: InFlight) -> None:
+        for row in flight.records:
+            channel, kind, event = record_event(self.session, row)
+            self._control.publish_event(channel, kind, event)
+        for note in flight.notes:
+            self._control.publish_event(
+                "private", "audit", {"what": note.kind, "ts_ns": note.ts_ns, **note.data}
+            )
+        for command, answer in flight.answers:
+            self._control.answer(command, answer)
+        if len(flight.records) or flight.answers:
+            self._publisher.changed()
+
+    def _on_journal_failure(self) -> None:
+        """Nothing can be made durable: cancel what works at the venue, decide nothing, stop."""
+        reason = f"the journal can't be written: {self._writer.failure}"
+        if not self.fault:
+            self._end_trading(reason)
+            if self.session.port is not None:
+                self.session.controls.cancel_all(self.session.pipeline.now_ns)
+                self._send_cancels(self.session.port)
+        for command, _ in self._answers:
+            self._control.answer(command, Answer(outcome=Outcome.UNKNOWN, text=reason))
+        self._answers = []
+        self._notes = []
+        self._stopping = self._stopping or reason
+
+    def _send_cancels(self, port: ExecutionPort) -> None:
+        """Cancels lower risk: they may leave without a record; nothing else may."""
+        waiting = port.take_requests(port.waiting)
+        cancels = waiting[waiting["kind"] == RequestKind.REQUEST_CANCEL]
+        if len(cancels):
+            self._send(cancels)

@@ -1,0 +1,44 @@
+"""The feed process of the kill campaign: bars at a steady pace, through any number of engines.
+
+usage: python -m tests.campaigns.feed CONFIG HOME
+"""
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from adapters.bus.feed import FeedPublisher
+from mmats.config import load_config
+from mmats.engine.feeds import stored_events
+from mmats.model.profile import Profile
+from mmats.ports.bus import FrameKind
+
+BARS_A_SECOND = 400
+
+
+def main(config_file: Path, home: Path) -> None:
+    """Send until killed; time goes on while there is no engine, but no bar is made for it."""
+    config = load_config(config_file)
+    profile = Profile.of("dev", home)
+    ready = profile.run_dir / "engine.ready"
+    publisher, engine = None, ""
+    due = time.monotonic()
+    for chunk in stored_events(config, config.feeds[0], (None, None)):
+        for row in range(len(chunk)):
+            while publisher is None or not publisher.send(
+                FrameKind.DATA, chunk[row : row + 1], block_ms=10
+            ):
+                # A new engine is met at once, without the pauses between attempts to connect.
+                now = ready.read_text() if ready.exists() else ""
+                if publisher is None or now != engine:
+                    if publisher is not None:
+                        publisher.close(linger_ms=0)
+                    publisher = FeedPublisher(profile, feed=0, session=secrets.randbits(63) | 1)
+                    engine = now
+            due = max(due + 1 / BARS_A_SECOND, time.monotonic() - 0.05)
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
