@@ -143,6 +143,15 @@ def test_a_whole_journal_passes(profile: Profile, head: Head) -> None:
     assert "everything that could be checked is right" in result.stdout
 
 
+def test_half_a_line_among_the_heads_is_told_and_passed_over(profile: Profile, head: Head) -> None:
+    line = json.dumps({"size": head.size, "hash": head.hash})
+    profile.anchors_file.write_text(f"{line}\n{line[:20]}")
+    result = run("verify")
+    assert result.exit_code == 0
+    assert "heads.jsonl:2: is no head" in result.stderr.replace("\n", "")
+    assert "1 heads from outside, 1 right" in result.stdout
+
+
 @pytest.mark.usefixtures("head")
 def test_a_wrong_head_is_a_finding() -> None:
     result = run("verify", "--anchor", f"3:{'00' * 32}", "--json")
