@@ -15,6 +15,7 @@ from typing import IO, Any
 import click
 import orjson
 
+from mmats.cli.console import err
 from mmats.config.units import Duration, Instant
 from mmats.model.errors import ConfigError
 from mmats.model.profile import PROFILES, Profile
@@ -156,7 +157,16 @@ def _read_anchors(file: Path, *, must_exist: bool) -> list[tuple[int, str]]:
         lines = file.read_text().splitlines()
     except OSError as error:
         raise ConfigError(f"can't be read: {error}", str(file)) from error
-    return [_anchor_of(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line]
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(_anchor_of(line, f"{file}:{number}"))
+        except ConfigError as error:
+            if must_exist:
+                raise
+            # Clients append to their file: one that was killed can have left half a line.
+            err().print(f"passed over: {error}", markup=False)
+    return found
 
 
 def _anchor_of(line: str, where: str) -> tuple[int, str]:
