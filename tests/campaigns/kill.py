@@ -31,7 +31,7 @@ balances = ["1000000 USDT"]
 [[feeds]]
 symbol = "BTCUSDT"
 source = "synthetic"
-days = 365
+live = true
 
 [[strategies]]
 name = "busy"
@@ -44,6 +44,10 @@ budget = "60s"
 [engine]
 mode = "operator"
 venue = "rehearsal"
+reply_timeout = "100ms"
+query_wait = "30ms"
+query_wait_max = "100ms"
+not_found_after = "150ms"
 
 [risk]
 """
@@ -132,11 +136,11 @@ class Campaign:
                 self._one_life()
                 done += 1
                 findings = self._judge()
+            if feed is not None:
+                feed.kill()
             if findings.is_clean:
                 engine = stack.enter_context(self._start_engine())
                 self._wait_ready(engine)
-                if feed is not None:
-                    feed.kill()
                 findings = self._settle(engine)
                 engine.stop(10)
             venue.stop(10)
