@@ -28,7 +28,7 @@ ROWS_MAX = 20
 
 _MODES = {"advisory": "black on magenta", "paper": "black on yellow", "operator": "white on red"}
 _LINKS = {Link.LIVE: "green", Link.STALE: "black on yellow", Link.LOST: "white on red"}
-_ACTIVE = "ACTIVE"
+_ACTIVE = "active"
 _POSITION = ("quantity", "average", "unrealized", "realized")
 _STRATEGY = ("enabled", "mode", "signals", "error")
 _FEED = ("state", "lag_ms", "events", "gaps", "refused")
@@ -119,7 +119,9 @@ class View:
             below = trading.get(key)
             if isinstance(below, dict):
                 states |= {f"{level}:{name}": word for name, word in below.items()}
-        found = [f"{scope} {word}" for scope, word in states.items() if word != _ACTIVE]
+        found = [
+            f"{scope} {word}" for scope, word in states.items() if str(word).lower() != _ACTIVE
+        ]
         return printable(", ".join(found))
 
     def _account(self) -> Text:

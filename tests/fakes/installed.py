@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmats.plugins import forget_plugins, load_plugins
+from mmats.plugins import forget_plugins
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -22,7 +22,7 @@ STATE: dict[str, Any] = {
     "position:trend:BTC": {"quantity": "0.1", "average": "100", "unrealized": "2", "realized": "0"},
     "strategy:trend": {"enabled": True, "mode": "paper", "signals": 3, "error": ""},
     "feed:0": {"name": "synthetic", "state": "live", "lag_ms": 4, "gaps": 0, "refused": 0},
-    "trading": {"global": "ACTIVE", "markets": {"crypto": "ACTIVE"}, "strategies": {}},
+    "trading": {"global": "active", "markets": {"crypto": "active"}, "strategies": {}},
 }
 
 
@@ -126,9 +126,9 @@ def test_an_engine_that_is_not_armed_or_halted_says_so(client: Shown) -> None:
 
 def test_a_halt_is_told(client: Shown) -> None:
     assert "NOT TRADING" not in text_of(client)
-    client.state.take(changed("trading", {"global": "HALTED", "markets": {"crypto": "REDUCING"}}))
-    assert "NOT TRADING: all HALTED, market:crypto REDUCING" in text_of(client)
-    assert "NOT TRADING all HALTED" in View(cast(Client, client)).line()
+    client.state.take(changed("trading", {"global": "halted", "markets": {"crypto": "reducing"}}))
+    assert "NOT TRADING: all halted, market:crypto reducing" in text_of(client)
+    assert "NOT TRADING all halted" in View(cast(Client, client)).line()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Real engine and feed processes in a temporary home, for tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmats.client import Client
+from mmats.engine.users import ensure_users
+from mmats.model.profile import Profile
+from tests.fakes.profiles import temporary_profile
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30.0
+
+CONFIG = """
+name = "test"
+profile = "{profile}"
+[account]
+currency = "EUR"
+balances = ["150 EUR"]
+[[feeds]]
+symbol = "BTCUSDT.BINANCE"
+source = "synthetic"
+days = {days}
+[[feeds]]
+symbol = "EURUSD.OANDA"
+source = "synthetic"
+days = {days}
+[[strategies]]
+name = "trend"
+source = "strategies.trend:Trend"
+symbols = ["BTCUSDT"]
+timeframe = "5m"
+indicators = ["ema:5", "ema:15", "atr:14"]
+sizing = "fixed_fractional"
+risk_per_trade = "0.4%"
+params = {{ fast = 5, slow = 15, atr = 14, stop_atr = 3.0 }}
+{strategies}
+[risk]
+order_notional_max = "130 EUR"
+message_rate_max = "none"
+[engine]
+mode = "{mode}"
+record = true
+speed = "{speed}"
+{engine}
+"""
+
+
+class Place:
+    """A profile with a configuration; starts processes and stops what is left of them."""
+
+    def __init__(self, profile: Profile, **changes: Any) -> None:
+        values = {
+            "profile": profile.name,
+            "days": 3,
+            "mode": "paper",
+            "speed": "max",
+            "strategies": "",
+            "engine": "",
+            **changes,
+        }
+        self.profile = profile
+        self.home = profile.root.parent
+        self.config = self.home / "config.toml"
+        self.config.write_text(CONFIG.format(**values))
+        self.passphrase = ""
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
+        """Start a verb that takes --config, --profile and --home."""
+        arguments = ["--config", str(self.config), "--profile", self.profile.name]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmats", verb, *arguments, "--home", str(self.home), *options],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def mmats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "mmats", *arguments],
+            cwd=ROOT,
+            env={**environment(), "MMATS_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def client(self, role: Any = "trader") -> Client:
+        """Connect, waiting for an engine that is about to start."""
+        return Client.connect(self.profile, role=role, wait=True, timeout_s=START_S)
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def environment() -> Mapping[str, str]:
+    """This environment, with this tree first on the path."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def place(profile: str = "paper", **changes: Any) -> Iterator[Place]:
+    """A temporary profile with users whose passphrase is in `.passphrase`."""
+    with temporary_profile(profile) as found:
+        told: list[str] = []
+        ensure_users(found, told.append)
+        here = Place(found, **changes)
+        here.passphrase = told[0].split("once: ")[1].split()[0]
+        try:
+            yield here
+        finally:
+            here.stop()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL, and wait until it is gone."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
