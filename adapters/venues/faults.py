@@ -16,17 +16,22 @@ Reports = NDArray[Any]
 
 
 class Fault(StrEnum):
-    """What becomes of one report."""
+    """What becomes of one message."""
 
     LOSE = "lose"
     DUPLICATE = "duplicate"
-    REORDER = "reorder"  # it comes after the next one
+    REORDER = "reorder"  # it arrives after the next one
     DELAY = "delay"
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """How often what goes wrong. Shares are of all reports, 0 to 1, and exclude each other."""
+    """How often what goes wrong. Shares are of all messages, 0 to 1, and exclude each other.
+
+    A message holds what the venue says at one moment, such as all fills of an answer. With
+    `each_report` every report is a message of its own: a fill may be lost and the end that follows
+    it arrive.
+    """
 
     lose: float = 0.0
     duplicate: float = 0.0
@@ -34,7 +39,8 @@ class FaultPlan:
     delay: float = 0.0
     reject_cancels: float = 0.0  # of cancels: refused although the order is open
     delay_ns_max: int = 50_000_000  # uniform from 0; a reordered report waits no longer than that
-    script: Mapping[int, Fault] = field(default_factory=dict)  # by number of the report, from 1
+    each_report: bool = False
+    script: Mapping[int, Fault] = field(default_factory=dict)  # by number of the message, from 1
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -65,13 +71,10 @@ class FaultyLine:
         )
 
     def put(self, reports: Reports, now_ns: int) -> None:
-        """Let reports leave, in order, one by one."""
-        if not (self._plan.script or self._has_chance()):
-            self._ready.append(reports)
-            self.counters["sent"] += len(reports)
-            return
-        for row in range(len(reports)):
-            self._put_one(reports[row : row + 1], now_ns)
+        """Let the reports of one message leave, in order."""
+        size = 1 if self._plan.each_report else len(reports)
+        for start in range(0, len(reports), size):
+            self._put_one(reports[start : start + size], now_ns)
 
     def take(self, now_ns: int) -> Reports | None:
         """Take what arrives by now; None where nothing does."""
@@ -100,11 +103,7 @@ class FaultyLine:
         self.counters["refused_cancels"] += refused
         return refused
 
-    def _has_chance(self) -> bool:
-        plan = self._plan
-        return plan.lose + plan.duplicate + plan.reorder + plan.delay > 0
-
-    def _put_one(self, report: Reports, now_ns: int) -> None:
+    def _put_one(self, message: Reports, now_ns: int) -> None:
         self._count += 1
         fault = self._plan.script.get(self._count) or self._drawn()
         if fault is not None:
@@ -114,15 +113,15 @@ class FaultyLine:
         self.counters["sent"] += 1
         if fault is Fault.DELAY:
             due_ns = now_ns + self._random.randint(0, self._plan.delay_ns_max)
-            heapq.heappush(self._delayed, (due_ns, self._count, report))
+            heapq.heappush(self._delayed, (due_ns, self._count, message))
             return
         if fault is Fault.REORDER and self._held is None:
-            self._held, self._held_until_ns = report, now_ns + self._plan.delay_ns_max
+            self._held, self._held_until_ns = message, now_ns + self._plan.delay_ns_max
             return
-        self._ready.append(report)
+        self._ready.append(message)
         if fault is Fault.DUPLICATE:
             self.counters["sent"] += 1
-            self._ready.append(report)
+            self._ready.append(message)
         if self._held is not None:
             self._release()
 

@@ -33,11 +33,12 @@ REPORTS_MAX = 16_384  # rows of one message
     "--name", default="rehearsal", show_default=True, help="`engine.venue` of the engine."
 )
 @click.option("--book", type=click.Path(path_type=Path), help="Keep requests and fills in a file.")
-@click.option("--lose", default="0%", help="Reports that never arrive.")
-@click.option("--duplicate", default="0%", help="Reports that arrive twice.")
-@click.option("--reorder", default="0%", help="Reports that the next one overtakes.")
-@click.option("--delay", default="0%", help="Reports that come up to 50 ms late.")
+@click.option("--lose", default="0%", help="Messages that never arrive.")
+@click.option("--duplicate", default="0%", help="Messages that arrive twice.")
+@click.option("--reorder", default="0%", help="Messages that the next one overtakes.")
+@click.option("--delay", default="0%", help="Messages that come up to 50 ms late.")
 @click.option("--reject-cancels", default="0%", help="Cancels that are refused without a reason.")
+@click.option("--each-report", is_flag=True, help="Faults meet each report, not whole messages.")
 @click.option("--seed", default=1, show_default=True, help="Of the faults.")
 def venue(
     path: Path,
@@ -46,6 +47,7 @@ def venue(
     name: str,
     book: Path | None,
     seed: int,
+    each_report: bool,
     **shares: str,
 ) -> None:
     """Run a rehearsal venue until SIGTERM.
@@ -56,8 +58,8 @@ def venue(
     """
     profile = Profile.of(profile_name, home)
     profile.create()
-    faults = {key: _share(key, text) for key, text in shares.items()}
-    rehearsal = _open(load_config(path), faults | {"seed": seed}, book)
+    faults: dict[str, Any] = {key: _share(key, text) for key, text in shares.items()}
+    rehearsal = _open(load_config(path), faults | {"seed": seed, "each_report": each_report}, book)
     server = plugin("mmats.bus", "zeromq-venue")(profile, name=name)
     try:
         _serve(server, rehearsal)

@@ -226,6 +226,11 @@ class EngineTable(Table, frozen=True):
     feed_timeout: Duration = Duration(2 * 10**9)  # silence after which a feed counts as lost
     price_jump_max: Percent = Percent(200_000)  # from one event to the next; more is held back
     feed_ahead_max: Duration = Duration(35 * 86_400 * 10**9)  # longest jump of a feed's time
+    reply_timeout: Duration = Duration(5 * 10**9)  # operator: then an order counts as unknown
+    query_wait: Duration = Duration(2 * 10**9)  # until it is asked for again, doubling
+    query_wait_max: Duration = Duration(30 * 10**9)
+    not_found_min: Annotated[int, Meta(ge=1, le=1000)] = 3  # answers until it never arrived
+    not_found_after: Duration = Duration(30 * 10**9)  # from the first of them to the last
 
 
 class JournalTable(Table, frozen=True):

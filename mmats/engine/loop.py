@@ -142,6 +142,10 @@ class TradingLoop:
         due_ns = self._timer_due_ns - time.monotonic_ns()
         return max(0, min(100, due_ns // 1_000_000 + 1))
 
+    def begin(self, **facts: object) -> None:
+        """Write the start of the run into the journal, before what recovery has recorded."""
+        self._notes.insert(0, Note("run.started", self._clock.now_ns(), facts))
+
     def note(self, kind: str, **data: object) -> None:
         """Write a fact into the journal with the next group."""
         self._notes.append(

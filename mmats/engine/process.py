@@ -112,7 +112,7 @@ class Engine:
         )
         metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
         self._serve_metrics(metrics)
-        loop.note("run.started", **facts, **self._names(session))
+        loop.begin(**facts, **self._names(session))
         control.start()
         _settle_memory()
         watch.start()

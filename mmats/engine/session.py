@@ -126,6 +126,13 @@ class Session:
             price_jump_ppm=engine.price_jump_max.ppm,
             future_ns_max=engine.feed_ahead_max.ns,
         )
+        self.pipeline.orders.set_inquiry(
+            reply_timeout_ns=engine.reply_timeout.ns,
+            query_wait_ns=engine.query_wait.ns,
+            query_wait_max_ns=max(engine.query_wait.ns, engine.query_wait_max.ns),
+            not_found_min=engine.not_found_min,
+            not_found_after_ns=engine.not_found_after.ns,
+        )
         self.controls = Controls(self.pipeline)
         self._image = StateImage(self.pipeline, self.port)
         for table in config.strategies:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 CLI = "from mmats.cli.main import main; main()"
@@ -70,7 +71,7 @@ class Child:
 
 
 def wait_until(
-    is_met: Callable[[], bool], child: Child, timeout_s: float, poll: Callable[[], object]
+    is_met: Callable[[], bool], child: Any, timeout_s: float, poll: Callable[[], object]
 ) -> None:
     """Call `poll`, which may block for some ms, until a child has done something, or fail."""
     deadline = time.monotonic() + timeout_s

@@ -7,6 +7,9 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from adapters.bus.feed import FeedPublisher
 from mmats.config import load_config
@@ -14,7 +17,13 @@ from mmats.engine.feeds import stored_events
 from mmats.model.profile import Profile
 from mmats.ports.bus import FrameKind
 
-BARS_A_SECOND = 400
+BARS_A_SECOND = 300
+
+
+def now(bar: NDArray[Any]) -> NDArray[Any]:
+    """Give a stored bar the time that it is."""
+    bar["ts_event_ns"] = bar["ts_recv_ns"] = time.time_ns()
+    return bar
 
 
 def main(config_file: Path, home: Path) -> None:
@@ -26,16 +35,15 @@ def main(config_file: Path, home: Path) -> None:
     due = time.monotonic()
     for chunk in stored_events(config, config.feeds[0], (None, None)):
         for row in range(len(chunk)):
-            while publisher is None or not publisher.send(
-                FrameKind.DATA, chunk[row : row + 1], block_ms=10
-            ):
+            bar = chunk[row : row + 1].copy()
+            while publisher is None or not publisher.send(FrameKind.DATA, now(bar), block_ms=10):
                 # A new engine is met at once, without the pauses between attempts to connect.
-                now = ready.read_text() if ready.exists() else ""
-                if publisher is None or now != engine:
+                met = ready.read_text() if ready.exists() else ""
+                if publisher is None or met != engine:
                     if publisher is not None:
                         publisher.close(linger_ms=0)
                     publisher = FeedPublisher(profile, feed=0, session=secrets.randbits(63) | 1)
-                    engine = now
+                    engine = met
             due = max(due + 1 / BARS_A_SECOND, time.monotonic() - 0.05)
             time.sleep(max(0.0, due - time.monotonic()))
 

@@ -18,6 +18,7 @@ import orjson
 from mmats.model.profile import Profile
 from tests.campaigns.children import Child, cli, module, wait_until
 from tests.campaigns.listening import JournalTail, LinesTail, Listener
+from tests.campaigns.nursery import Forked, Nursery
 from tests.fakes.venue_oracle import Findings, Oracle
 
 CONFIG = """
@@ -31,7 +32,7 @@ balances = ["1000000 USDT"]
 [[feeds]]
 symbol = "BTCUSDT"
 source = "synthetic"
-days = 365
+live = true
 
 [[strategies]]
 name = "busy"
@@ -44,8 +45,13 @@ budget = "60s"
 [engine]
 mode = "operator"
 venue = "rehearsal"
+reply_timeout = "100ms"
+query_wait = "30ms"
+query_wait_max = "100ms"
+not_found_after = "150ms"
 
 [risk]
+message_rate_max = "none"
 """
 READY_S = 30.0
 SETTLE_S = 30.0
@@ -88,18 +94,23 @@ class Campaign:
     home
         Short path; profile dev, logs and the venue's book go there.
     engine
-        Command line of the engine; it writes `<pid> ...` to run/engine.ready when it trades.
+        Command line of an engine that writes `<pid> ...` to run/engine.ready when it trades; None
+        is the real one.
     tail
         Its journal.
+    forked
+        Fork the real engine from a process that has imported it.
     """
 
     def __init__(
         self,
         home: Path,
-        engine: Sequence[str],
+        engine: Sequence[str] | None = None,
         tail: Tail | None = None,
         *,
+        forked: bool = True,
         lose: str = "20%",
+        each_report: bool = False,
         seed: int = 1,
         load: bool = True,
     ) -> None:
@@ -109,10 +120,15 @@ class Campaign:
         self.config.write_text(CONFIG)
         trader = Path(__file__).with_name("busy.py")
         (home / "busy.py").write_text(trader.read_text())
-        self._home, self._engine = home, [part.format(config=self.config) for part in engine]
+        self._home = home
+        real = ["engine", "--config", str(self.config), "--profile", "dev", "--home", str(home)]
+        self._command = list(engine or cli(*real))
+        self._forked = real if forked and engine is None else []
+        self._nursery: Nursery | None = None
         self._tail = tail or JournalTail(self.profile.journal_dir)
         self._book = LinesTail(home / "book.jsonl")
         self._lose, self._seed, self._load = lose, seed, load
+        self._each_report = each_report
         self._random = random.Random(seed)
         self._listener = Listener(self.profile)
         self._oracle = Oracle()
@@ -124,6 +140,9 @@ class Campaign:
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
             stack.callback(self._listener.close)
+            if self._forked:
+                self._nursery = Nursery(self._forked, self._home / "engine.log")
+                stack.enter_context(self._nursery)
             venue = stack.enter_context(self._start_venue())
             feed = stack.enter_context(self._start_feed()) if self._load else None
             done = 0
@@ -132,11 +151,11 @@ class Campaign:
                 self._one_life()
                 done += 1
                 findings = self._judge()
+            if feed is not None:
+                feed.kill()
             if findings.is_clean:
                 engine = stack.enter_context(self._start_engine())
                 self._wait_ready(engine)
-                if feed is not None:
-                    feed.kill()
                 findings = self._settle(engine)
                 engine.stop(10)
             venue.stop(10)
@@ -158,6 +177,7 @@ class Campaign:
         command = cli("venue", "--config", self.config, "--home", self._home)
         command += ["--lose", self._lose, "--seed", str(self._seed)]
         command += ["--book", str(self._home / "book.jsonl")]
+        command += ["--each-report"] if self._each_report else []
         venue = Child(command, self._home / "venue.log")
         path = self.profile.socket("venue-rehearsal")
         wait_until(path.exists, venue, READY_S, lambda: self._listener.hear(5))
@@ -167,16 +187,18 @@ class Campaign:
         command = module("tests.campaigns.feed", self.config, self._home)
         return Child(command, self._home / "feed.log")
 
-    def _start_engine(self) -> Child:
-        return Child(self._engine, self._home / "engine.log")
+    def _start_engine(self) -> Child | Forked:
+        if self._nursery is not None:
+            return self._nursery.start()
+        return Child(self._command, self._home / "engine.log")
 
-    def _is_ready(self, engine: Child) -> bool:
+    def _is_ready(self, engine: Child | Forked) -> bool:
         with contextlib.suppress(FileNotFoundError):
             text = (self.profile.run_dir / "engine.ready").read_text()
             return text.split(maxsplit=1)[:1] == [str(engine.pid)]
         return False
 
-    def _wait_ready(self, engine: Child) -> None:
+    def _wait_ready(self, engine: Child | Forked) -> None:
         wait_until(lambda: self._is_ready(engine), engine, READY_S, lambda: self._hear(5))
         self._ready_s.append((time.monotonic_ns() - engine.started_ns) / 1e9)
 
@@ -213,7 +235,7 @@ class Campaign:
         self._oracle.read_journal(journal)
         return self._oracle.findings(settled=settled)
 
-    def _settle(self, engine: Child) -> Findings:
+    def _settle(self, engine: Child | Forked) -> Findings:
         """Let the engine ask for what it has missed; return what is wrong when it has rested."""
         (self.profile.run_dir / "rest").touch()  # engines without a feed begin nothing any more
         deadline = time.monotonic() + SETTLE_S

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,21 @@ def campaign_of(home: Path, variant: str, kills: int) -> Outcome:
     engine = module("tests.fakes.kill_engine", home, variant)
     tail = LinesTail(home / "dev" / "journal.jsonl")
     return Campaign(home, engine, tail, load=False).run(kills)
+
+
+@pytest.mark.parametrize("kills", [50, pytest.param(1000, marks=pytest.mark.long)])
+def test_the_engine_loses_nothing_and_doubles_nothing(
+    home: Path, kills: int, record_property: Callable[[str, object], None]
+) -> None:
+    outcome = Campaign(home, seed=kills).run(kills)
+    record_property("campaign", str(outcome))
+    assert outcome.findings.is_clean, outcome
+    assert outcome.kills == kills
+    assert outcome.runs > kills / 2
+    assert outcome.orders > 5 * kills
+    assert outcome.acked > outcome.orders
+    assert outcome.venue["lose"] > 0
+    assert outcome.venue["duplicate_submits"] == 0
 
 
 def test_an_engine_that_writes_first_and_asks_after_a_crash_is_acquitted(home: Path) -> None:

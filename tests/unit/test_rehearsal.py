@@ -97,7 +97,7 @@ def test_what_nobody_is_there_to_hear_is_counted() -> None:
 
 
 def test_a_lost_report_is_told_again_to_who_asks() -> None:
-    at = rehearsal(plan=FaultPlan(script={1: Fault.LOSE, 2: Fault.LOSE}))
+    at = rehearsal(plan=FaultPlan(script={1: Fault.LOSE}))
     assert ask(at, request(SUBMIT, ORDER, ts_ns=MINUTE)) == []
     assert ask(at, request(QUERY, ORDER, ts_ns=MINUTE)) == [(ENGINE, [(1, "filled", 1, 101)])]
 

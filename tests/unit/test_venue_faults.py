@@ -18,6 +18,10 @@ def numbered(*numbers: int) -> Any:
     return reports
 
 
+def each(**plan: Any) -> FaultPlan:
+    return FaultPlan(each_report=True, **plan)
+
+
 def passed(line: FaultyLine, count: int, now_ns: int = 0) -> list[int]:
     line.put(numbered(*range(1, count + 1)), now_ns)
     return taken(line, now_ns)
@@ -48,11 +52,11 @@ def test_without_a_plan_everything_arrives_in_order() -> None:
 def test_a_script_names_the_report_that_a_fault_meets(
     script: dict[int, Fault], arrives: list[int]
 ) -> None:
-    assert passed(FaultyLine(FaultPlan(script=script)), 4) == arrives
+    assert passed(FaultyLine(each(script=script)), 4) == arrives
 
 
 def test_a_reordered_report_with_none_after_it_arrives_in_the_end() -> None:
-    line = FaultyLine(FaultPlan(script={1: Fault.REORDER}, delay_ns_max=10 * MS))
+    line = FaultyLine(each(script={1: Fault.REORDER}, delay_ns_max=10 * MS))
     assert passed(line, 1, now_ns=5 * MS) == []
     assert line.next_ns() == 15 * MS
     assert taken(line, 15 * MS - 1) == []
@@ -60,7 +64,7 @@ def test_a_reordered_report_with_none_after_it_arrives_in_the_end() -> None:
 
 
 def test_a_delayed_report_arrives_when_its_time_has_come() -> None:
-    line = FaultyLine(FaultPlan(script={1: Fault.DELAY}, delay_ns_max=10 * MS))
+    line = FaultyLine(each(script={1: Fault.DELAY}, delay_ns_max=10 * MS))
     assert passed(line, 2, now_ns=5 * MS) == [2]
     due = line.next_ns()
     assert due is not None
@@ -69,8 +73,15 @@ def test_a_delayed_report_arrives_when_its_time_has_come() -> None:
     assert line.next_ns() is None
 
 
+def test_a_message_meets_a_fault_as_a_whole_unless_each_report_is_one() -> None:
+    line = FaultyLine(FaultPlan(script={1: Fault.LOSE}))
+    assert passed(line, 3) == []
+    assert passed(line, 2) == [1, 2]
+    assert line.counters["lose"] == 1
+
+
 def test_shares_are_met_and_counted() -> None:
-    line = FaultyLine(FaultPlan(lose=0.2, duplicate=0.1, seed=3))
+    line = FaultyLine(each(lose=0.2, duplicate=0.1, seed=3))
     arrived = passed(line, 10_000)
     assert line.counters["lose"] == pytest.approx(2000, abs=150)
     assert line.counters["duplicate"] == pytest.approx(1000, abs=120)
@@ -80,7 +91,7 @@ def test_shares_are_met_and_counted() -> None:
 
 def test_the_same_seed_gives_the_same_faults() -> None:
     def lost(seed: int) -> list[int]:
-        return passed(FaultyLine(FaultPlan(lose=0.5, seed=seed)), 100)
+        return passed(FaultyLine(each(lose=0.5, seed=seed)), 100)
 
     assert lost(1) == lost(1) != lost(2)
 
