@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.journal import chain
-from adapters.journal.layout import open_to_read
+from adapters.journal.layout import DATA, open_to_read
 from mmats._core import RECORD_DTYPE
 from mmats.model.errors import JournalError
 from mmats.ports.journal import EntryKind
@@ -20,6 +20,40 @@ class RunRecords:
     records: NDArray[np.void]  # RECORD_DTYPE
     is_clean: bool  # it wrote run.ended
     image_hash: str  # hex, of its last state image; empty where it left none
+
+
+COMMANDS_KEPT_NS = 600 * 10**9
+COMMANDS_SOUGHT_MAX = 100_000
+
+
+def executed_commands(path: Path, now_ns: int) -> list[tuple[str, str, str]]:
+    """Return id, hash and reply of the commands of the last ten minutes, oldest first.
+
+    Parameters
+    ----------
+    path : folder of the journal; a journal that is not there yet has none
+    now_ns : UTC
+    """
+    if not (path / DATA).exists():
+        return []
+    store = open_to_read(path)
+    found: list[tuple[str, str, str]] = []
+    try:
+        with store.reading() as txn:
+            last = store.last_seq(txn)
+            for seq in range(last, max(0, last - COMMANDS_SOUGHT_MAX), -1):
+                value = store.entry(txn, seq)
+                if value is None or value[8] != EntryKind.NOTE:
+                    continue
+                kind, data = chain.read_note(chain.payload_of(value))
+                if kind != "command" or "hash" not in data:
+                    continue
+                if now_ns - int(str(data["wall_ns"])) > COMMANDS_KEPT_NS:
+                    break
+                found.append((str(data["id"]), str(data["hash"]), str(data["reply"])))
+    finally:
+        store.close()
+    return found[::-1]
 
 
 def run_records(path: Path, run: str) -> RunRecords:

@@ -16,7 +16,7 @@ from mmats.model.profile import PROFILES, Profile
 from mmats.plugins import plugin
 
 _PROFILE = click.option(
-    "--profile", "name_of_profile", type=click.Choice(PROFILES), default="dev", show_default=True
+    "--profile", "name_of_profile", type=click.Choice(PROFILES), default="paper", show_default=True
 )
 _HOME = click.option(
     "--home", type=click.Path(path_type=Path), help="Folder of the profiles: $MMATS_HOME, ~/.mmats."

@@ -221,6 +221,8 @@ class TradingLoop:
             self._command(
                 "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
             )
+        for what, facts in self._control.take_audit():
+            self.note(what, **facts)
         stop = self._stop_asked()
         if stop and not self._stopping:
             self.stop(stop)
@@ -242,17 +244,8 @@ class TradingLoop:
                 answer = self.stop(f"down: {body['reason'] or command.principal}", body["cancel"])
             else:
                 answer = self._command(command.command, body, command.may_raise)
-            self.note(
-                "command",
-                id=command.id,
-                principal=command.principal,
-                role=command.role.name.lower(),
-                command=command.command,
-                body=body,
-                outcome=answer.outcome.value,
-                code=answer.code,
-                text=answer.text,
-            )
+            record = self._control.record(command, answer)
+            self.note("command", body=body, wall_ns=time.time_ns(), **record)
             self._answers.append((command, answer))
             self._is_dirty = True
 

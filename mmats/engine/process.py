@@ -68,34 +68,25 @@ class Engine:
 
     def _trade(self) -> str:
         config, profile = self.config, self.profile
-        check_modes(config)
-        if config.profile != profile.name:
-            raise ConfigError(
-                f"this configuration is for profile {config.profile}, not {profile.name}",
-                config.name,
-                "profiles share nothing: use the one it was written for",
-            )
+        self._check()
         profile.create()
         self._opened(FileLock(profile.lock_file, "an engine"))
         self._opened(self._logs().start())
         log = get_logger("engine")
+        executed = plugin("mmats.journal", "executed_commands")(profile.journal_dir, time.time_ns())
         writer, recovered = self._open_journal()
         watch = self._watch(log)
         session = Session(config, guard=watch.attach)
-        notes = list(recovered.notes)
+        notes = [*recovered.notes]
         if recovered.image:
             notes += session.restore(recovered.image, time.time_ns())
         for text in notes:
             log.warning("recovered", text=text)
-        clock = WallClock() if is_live(config) else FeedClock()
         recorder = self._recorder(recovered.image)
-        control = self._opened(self._control(session))
+        control = self._opened(self._control(session, executed))
         bus = self._opened(plugin("mmats.bus", "zeromq-engine")(profile, venue=self._venue_name()))
-        kill = KillSwitch(profile.kill_file, wake=bus.wake)
-        kill.install()
-        self._catch_stop(bus.wake)
         seen = FeedsSeen(config.engine.feed_timeout.ns)
-        metrics = EngineMetrics()
+        metrics = self._metrics(session)
         facts = self._facts(session, recovered, notes)
         publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
         loop = TradingLoop(
@@ -103,27 +94,41 @@ class Engine:
             bus,
             control,
             writer,
-            clock,
+            WallClock() if is_live(config) else FeedClock(),
             recorder=recorder,
-            stop_asked=lambda: self._stop_reason,
-            kill_asked=kill.tripped,
+            stop_asked=self._stop_asked(bus.wake),
+            kill_asked=self._kill_asked(bus.wake),
             publisher=publisher,
             feeds=seen,
         )
-        metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
-        self._serve_metrics(metrics)
         loop.begin(**facts, **self._names(session))
         control.start()
         _settle_memory()
         watch.start()
         self._announce(log)
         reason = loop.run()
-        if not loop.fault:
-            publisher.ended()
         log.info("stopped", reason=reason, fault=loop.fault)
         if loop.fault:
             raise EngineFault(loop.fault, "engine")
+        publisher.ended()
         return reason
+
+    def _check(self) -> None:
+        """Refuse a configuration that is not for this profile, or riskier than it looks."""
+        config, profile = self.config, self.profile
+        check_modes(config)
+        if config.profile != profile.name:
+            raise ConfigError(
+                f"this configuration is for profile {config.profile}, not {profile.name}",
+                config.name,
+                "profiles share nothing: use the one it was written for",
+            )
+        if Mode.of(config.engine.mode) is Mode.OPERATOR and not is_live(config):
+            raise ConfigError(
+                "orders for a venue need feeds that are live: its time is the time of day",
+                "feeds",
+                'choose source = "tail", or live = true for synthetic data',
+            )
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -185,35 +190,46 @@ class Engine:
         recorder.append(Input.IMAGE, time.time_ns(), image)
         return recorder
 
-    def _control(self, session: Session) -> Any:
+    def _control(self, session: Session, executed: list[tuple[str, str, str]]) -> Any:
         ensure_users(self.profile, self.tell)
         users = plugin("mmats.bus", "users")(self.profile)
+        tcp = self.config.control
         return plugin("mmats.bus", "zeromq-control")(
             self.profile,
             run=self.run,
             mode=session.mode.word,
             version=mmats.__version__,
             users=users,
+            tcp=(tcp.tcp_host, tcp.tcp_port) if tcp.tcp_host else None,
             log=get_logger("control"),
+            executed_ids=executed,
         )
 
     def _venue_name(self) -> str:
         is_operator = Mode.of(self.config.engine.mode) is Mode.OPERATOR
         return self.config.engine.venue if is_operator else ""
 
-    def _serve_metrics(self, metrics: EngineMetrics) -> None:
+    def _metrics(self, session: Session) -> EngineMetrics:
+        metrics = EngineMetrics()
+        metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
         port = self.config.control.prometheus_port
         if port is not None:
-            endpoint = self._opened(MetricsEndpoint(metrics, port=port))
-            endpoint.start()
+            self._opened(MetricsEndpoint(metrics, port=port)).start()
+        return metrics
 
-    def _catch_stop(self, wake: Callable[[], None]) -> None:
+    def _kill_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
+        kill = KillSwitch(self.profile.kill_file, wake=wake)
+        kill.install()
+        return kill.tripped
+
+    def _stop_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
         def stop(number: int, frame: object) -> None:
             self._stop_reason = f"signal {signal.Signals(number).name}"
             wake()
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+        return lambda: self._stop_reason
 
     def _facts(self, session: Session, recovered: Recovered, notes: list[str]) -> dict[str, Any]:
         return {
