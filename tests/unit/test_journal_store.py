@@ -28,6 +28,7 @@ from mmats.ports.journal import Genesis, Group, Note, Recovered
 from tests.fakes.journal_session import GENESIS, commit
 from tests.fakes.tampering import Copy, Row
 
+ROOT = Path(__file__).resolve().parents[2]
 STARTED = Note(
     "run.started", 1, {"run": "r1", "strategies": ["ema"], "instruments": ["BTCUSDT.BINANCE"]}
 )
@@ -325,6 +326,50 @@ def test_a_check_may_run_beside_the_engine(tmp_path: Path) -> None:
     result = verify(tmp_path / "journal", anchors=[(head.size, head.hash)])
     assert (result.findings, result.size, result.anchors_checked) == ([], 11, 1)
     assert commit(writer, Group(2, 1, records(10)))
+    writer.close()
+
+
+LOOKER = """
+import sys
+from pathlib import Path
+from adapters.journal.layout import open_to_read
+store = open_to_read(Path(sys.argv[1]))
+for _ in sys.stdin:
+    with store.reading() as txn:
+        print(store.last_seq(txn), flush=True)
+"""
+
+
+def test_a_reader_follows_a_map_that_grows(tmp_path: Path) -> None:
+    """Past the first 16 MiB; also when the grown journal is opened again and goes on."""
+    writer, _ = opened(tmp_path)
+    assert commit(writer, Group(1, 1, records(10)))
+    command = [sys.executable, "-c", LOOKER, str(tmp_path / "journal")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+
+        asked, answered = reader.stdin, reader.stdout
+
+        def look() -> int:
+            asked.write("\n")
+            asked.flush()
+            return int(answered.readline())
+
+        assert look() == 10
+        for number in range(2, 12):
+            assert commit(writer, Group(number, 1, records(10_000)))
+        assert (tmp_path / "journal" / DATA).stat().st_size > 20 * 2**20
+        assert look() == writer.head.size
+        writer.close()
+        writer, _ = opened(tmp_path)
+        for number in range(1, 12):
+            assert commit(writer, Group(number, 1, records(10_000)))
+        assert look() == writer.head.size
+        reader.stdin.close()
     writer.close()
 
 
