@@ -34,8 +34,3 @@ class Inquiry(Brackets):
         For after a reconnect, and after a restart, where the port's old requests must be dropped
         first. Raises ValueError where the venue can't be asked.
         """
-    def end_open(self, now_ns: int) -> int:
-        """Take every open order as canceled, because the (simulated) venue that had it is gone.
-
-        Stops and targets are sent again. Returns how many orders there were.
-        """

@@ -20,7 +20,7 @@ from mmats._core.types cimport (
     REPORT_ACCEPTED, REPORT_CANCELED, REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_NOT_FOUND,
     REPORT_REJECTED, REPORT_TRIGGERED, REPORT_UPDATED, ROLE_STOP, ROLE_TARGET, STATE_ACCEPTED,
     STATE_CANCELED, STATE_EXPIRED, STATE_PARTIALLY_FILLED, STATE_PENDING_CANCEL, STATE_REJECTED,
-    STATE_UNKNOWN, VENUE_LOST, VENUE_NOT_FOUND, lots_t, order_t, report_t, ts_ns_t,
+    STATE_UNKNOWN, VENUE_NOT_FOUND, lots_t, order_t, report_t, ts_ns_t,
 )
 from mmats._core.venue cimport VenuePort
 
@@ -113,24 +113,6 @@ cdef class Inquiry(Brackets):
                 self._ask(order, now_ns)
             else:
                 self._become_unknown(order, now_ns)
-        return count
-
-    def end_open(self, ts_ns_t now_ns):
-        cdef int slot, cell
-        cdef int count = 0
-        cdef order_t* order
-        for cell in range(self.ledger.strategy_count * self.ledger.instrument_count):
-            self.brackets[cell].stop_order_id = self.brackets[cell].target_order_id = 0
-        for slot in range(self.fresh_slot):
-            order = &self.orders[slot]
-            if is_done(order):
-                continue
-            count += 1
-            self._close(order, STATE_CANCELED)
-            self._record_order(RECORD_CANCELED, order, now_ns, now_ns, VENUE_LOST)
-            self._tell(order, STATE_CANCELED, 0, order.quantity_lots - order.filled_lots, 0, 0, 0)
-        for cell in range(self.ledger.strategy_count * self.ledger.instrument_count):
-            self._sync_bracket(cell, now_ns)
         return count
 
     # -- answers ---------------------------------------------------------------------------------

@@ -2,9 +2,6 @@
 
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mmats._core.journal import JournalPort
 from mmats._core.ledger import Ledger
 from mmats._core.risk import RiskGate
@@ -22,5 +19,3 @@ class OrderTable:
     def __new__(
         cls, ledger: Ledger, gate: RiskGate, venue: VenuePort | None, journal: JournalPort
     ) -> Self: ...
-    def open_orders(self) -> NDArray[np.void]:
-        """Return a copy of all orders that have not ended, by slot, as ``ORDER_DTYPE``."""

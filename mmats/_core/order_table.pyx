@@ -3,9 +3,6 @@
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
-
-import numpy as np
 
 from mmats._core.journal cimport JournalPort, describe, record_t
 from mmats._core.ledger cimport Ledger, fill_result_t
@@ -47,22 +44,6 @@ cdef class OrderTable:
         free(self.tracks)
         free(self.open_results)
         free(self.outcomes)
-
-    def open_orders(self):
-        from mmats._core.frames import ORDER_DTYPE
-
-        cdef int slot
-        cdef int64_t row = 0
-        cdef unsigned char[::1] view
-        out = np.zeros(self.gate.open_order_count, dtype=ORDER_DTYPE)
-        if len(out) == 0:
-            return out
-        view = out.view("u1")
-        for slot in range(self.fresh_slot):
-            if not is_done(&self.orders[slot]):
-                memcpy(&view[row * <int64_t>sizeof(order_t)], &self.orders[slot], sizeof(order_t))
-                row += 1
-        return out
 
     # -- records and outcomes --------------------------------------------------------------------
 

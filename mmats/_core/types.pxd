@@ -121,7 +121,6 @@ cpdef enum VenueReason:
     VENUE_FULL = 8
     VENUE_PRICE = 9
     VENUE_NOT_FOUND = 10   # an order that never arrived, as several queries have found
-    VENUE_LOST = 11        # the venue that held the order is gone
 
 # -- market data: 64 bytes, one cache line each ------------------------------------------------
 

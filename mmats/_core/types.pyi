@@ -126,4 +126,3 @@ class VenueReason(IntEnum):
     VENUE_FULL = 8
     VENUE_PRICE = 9
     VENUE_NOT_FOUND = 10
-    VENUE_LOST = 11

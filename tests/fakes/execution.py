@@ -14,6 +14,7 @@ from mmats._core import (
     RecordKind,
     ReportKind,
     RequestKind,
+    open_orders,
 )
 from mmats.config import load_config
 from mmats.engine.assembly import assemble
@@ -119,7 +120,7 @@ class Floor:
 
     def state(self, order_id: int) -> int | None:
         """State of an open order; None where it has ended."""
-        rows = self.orders.open_orders()
+        rows = open_orders(self.orders)
         found = rows[rows["order_id"] == order_id]
         return int(found["state"][0]) if len(found) else None
 

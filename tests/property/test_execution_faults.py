@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmats._core import RecordKind, ReportKind
+from mmats._core import RecordKind, ReportKind, open_orders
 from tests.fakes.execution import SUBMIT, Floor, ids
 from tests.fakes.live import TICKS
 from tests.fakes.scripted_venue import ScriptedVenue, as_array
@@ -77,7 +77,7 @@ class Session:
     def check(self) -> None:
         floor = self.floor
         assert floor.position() == sum(self.booked.values())
-        ours = {int(row["order_id"]): row for row in floor.orders.open_orders()}
+        ours = {int(row["order_id"]): row for row in open_orders(floor.orders)}
         assert len(ours) == floor.gate.open_order_count
         for order in self.venue.open():
             assert order.order_id in ours, "open at the venue, and forgotten here"
@@ -121,7 +121,7 @@ def play(seed: int, steps: int, loss: float) -> Session:
     floor, venue = session.floor, session.venue
     assert floor.gate.unknown_order_count == 0
     assert floor.position() == venue.position
-    assert {int(i) for i in floor.orders.open_orders()["order_id"]} == {
+    assert {int(i) for i in open_orders(floor.orders)["order_id"]} == {
         order.order_id for order in venue.open()
     }
     return session

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mmats._core import Reason, RecordKind
+from mmats._core import Reason, RecordKind, open_orders
 from mmats.model import TradeSignal
 from tests.fakes.backtests import SYMBOL, Script, config
 from tests.fakes.execution import SUBMIT, Floor, ids
@@ -36,7 +36,7 @@ def test_without_a_venue_there_is_no_way_out() -> None:
     assert kinds.count("DENIED") == 4
     assert set(kinds) == {"SIGNAL", "ADVISED", "DENIED"}
     assert script.statuses == ["DENIED"] * 4  # of advice it is told nothing
-    assert len(floor.orders.open_orders()) == 0
+    assert len(open_orders(floor.orders)) == 0
     assert floor.orders.order_sequence == 0
     assert floor.pipeline.resolve(floor.now) == 0
     assert floor.controls.cancel_all(floor.now) == 0

@@ -14,6 +14,7 @@ from mmats._core import (
     ReportKind,
     StateScope,
     TradingState,
+    open_orders,
 )
 from mmats.model import TradeSignal
 from strategies.trend_compiled import TrendCompiled
@@ -97,14 +98,14 @@ def test_canceled_stops_are_not_sent_again_and_close_nothing(floor: Floor) -> No
 
 def test_one_leg_of_a_bracket_can_be_canceled(floor: Floor) -> None:
     floor.hold(1000, stop_loss_ticks=9_000, take_profit_ticks=11_000)
-    rows = floor.orders.open_orders()
+    rows = open_orders(floor.orders)
     (stop,) = rows["order_id"][rows["role"] == OrderRole.ROLE_STOP]
     floor.requests()
     assert floor.controls.cancel_order(int(stop), floor.now)
     floor.report(CANCELED, int(stop))
     assert ids(floor.requests(), SUBMIT) == []
     floor.hold(100)  # the target follows the position, a stop is not sent
-    assert [int(role) for role in floor.orders.open_orders()["role"]] == [OrderRole.ROLE_TARGET]
+    assert [int(role) for role in open_orders(floor.orders)["role"]] == [OrderRole.ROLE_TARGET]
     assert not floor.controls.cancel_order(int(stop), floor.now)
     assert not floor.controls.cancel_order(12_345, floor.now)
 

@@ -239,22 +239,11 @@ def test_questions_wait_where_the_port_is_busy() -> None:
     assert floor.after(0) == 2
 
 
-def test_the_orders_of_a_simulated_venue_that_is_gone_end_and_stops_are_sent_again() -> None:
-    wired = wire([Script({0: TradeSignal("BUY", SYMBOL, 1, stop_loss=95)})])
+def test_a_simulated_venue_is_not_asked() -> None:
+    wired = wire([Script()])
     assert isinstance(wired.venue, SimulatedVenue)
     with pytest.raises(ValueError, match="can't be asked"):
         wired.pipeline.orders.mark_open_unknown(1)
-
-    floor = Floor(Script({0: TradeSignal("BUY", SYMBOL, 1, stop_loss=95)}))
-    floor.bar()
-    (entry,) = ids(floor.requests(), SUBMIT)
-    floor.fill(entry, 400, 600)
-    (stop,) = ids(floor.requests(), SUBMIT)
-    assert floor.orders.end_open(floor.now) == 2
-    (again,) = [r for r in floor.requests() if r["kind"] == SUBMIT]
-    assert (again["quantity_lots"], again["trigger_ticks"]) == (400, 9_500)
-    assert again["order_id"] != stop
-    assert len(floor.orders.open_orders()) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"reply_timeout_ns": 0}, {"query_wait_max_ns": 1},
