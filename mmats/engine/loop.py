@@ -164,7 +164,11 @@ class TradingLoop:
             if self.fault:
                 continue
             self._record(Input.REPORTS, now_ns, rows.view("u1").data)
+            foreign = self.session.foreign_reports
             self.session.reports(rows, now_ns)
+            if self.session.foreign_reports != foreign:
+                count = self.session.foreign_reports - foreign
+                self.note("incident", what="reports that are malformed or not ours", count=count)
             self._is_dirty = True
         gaps = int(self._bus.venue_state().get("gaps", 0))
         if gaps != self._venue_gaps:

@@ -24,6 +24,7 @@ from mmats._core import (
     LedgerFault,
     PipelineFault,
     ReloadError,
+    ReportsFull,
     RingJournal,
     StateImage,
     StrategyStopped,
@@ -45,7 +46,15 @@ PORT_REQUESTS = 16_384
 MANUAL = "manual"
 _TRAILER = struct.Struct("<QQ")  # bytes of the core's image, bytes of the JSON after it
 
-FAULTS = (PipelineFault, JournalFull, LedgerFault, StrategyStopped, OverflowError, MemoryError)
+FAULTS = (
+    PipelineFault,
+    JournalFull,
+    LedgerFault,
+    ReportsFull,
+    StrategyStopped,
+    OverflowError,
+    MemoryError,
+)
 """What ends trading for good: the books can't be trusted, or a strategy is set to stop it all."""
 
 
@@ -107,6 +116,7 @@ class Session:
         for index, (_, strategy) in enumerate(chosen):
             guard(index, strategy)
         chosen.append((StrategyTable(name=MANUAL, source=MANUAL, symbols=()), IdleTrader(MANUAL)))
+        self.foreign_reports = 0  # malformed, or about orders that are not ours
         self.journal = RingJournal(ring_records)
         try:
             self.assembly = assemble(config, chosen, self._venue, self.journal)
@@ -218,8 +228,9 @@ class Session:
         if self.port is None:
             raise EngineFault("reports arrive where no order can have left")
         with _trading():
-            self.port.give_reports(rows)
+            self.foreign_reports += len(rows) - self.port.give_reports(rows)
             self.intake.on_reports(now_ns)
+            self.controls.step(now_ns)
 
     def timer(self, now_ns: int) -> None:
         """Let time pass: bars close, orders expire, unknown orders are asked about."""

@@ -107,7 +107,9 @@ class Place:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def environment() -> Mapping[str, str]:
