@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
+from mmats.engine.logs import get_logger
 from mmats.engine.published import record_event
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
@@ -83,6 +84,7 @@ class TradingLoop:
         self._stop_asked, self._kill_asked = stop_asked, kill_asked
         self._publisher, self._feeds = publisher, feeds
         self._desk = CommandDesk(session)
+        self._log = get_logger("trading")
         self._notes: list[Note] = []
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
@@ -360,6 +362,7 @@ class TradingLoop:
         for row in flight.records:
             channel, kind, event = record_event(self.session, row)
             self._control.publish_event(channel, kind, event)
+            self._log.info(kind, **event)
         for note in flight.notes:
             self._control.publish_event(
                 "private", "audit", {"what": note.kind, "ts_ns": note.ts_ns, **note.data}

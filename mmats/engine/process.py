@@ -33,6 +33,7 @@ from mmats.engine.users import ensure_users
 from mmats.model.errors import ConfigError
 from mmats.model.profile import Profile
 from mmats.plugins import plugin
+from mmats.ports.bus import IControlServer, IEngineBus
 from mmats.ports.journal import Genesis, IJournalWriter, Recovered
 
 JOURNAL_SCHEMA = 1
@@ -86,7 +87,7 @@ class Engine:
         control = self._opened(self._control(session, executed))
         bus = self._opened(plugin("mmats.bus", "zeromq-engine")(profile, venue=self._venue_name()))
         seen = FeedsSeen(config.engine.feed_timeout.ns)
-        metrics = self._metrics(session)
+        metrics = self._metrics(session, bus, control)
         facts = self._facts(session, recovered, notes)
         publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
         loop = TradingLoop(
@@ -209,9 +210,12 @@ class Engine:
         is_operator = Mode.of(self.config.engine.mode) is Mode.OPERATOR
         return self.config.engine.venue if is_operator else ""
 
-    def _metrics(self, session: Session) -> EngineMetrics:
+    def _metrics(self, session: Session, bus: IEngineBus, control: IControlServer) -> EngineMetrics:
         metrics = EngineMetrics()
         metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
+        for part, counters in (("bus", bus.counters), ("control", control.counters)):
+            for name in counters():
+                metrics.gauge(part, f"Counters of the {part}", reader(counters, name), name)
         port = self.config.control.prometheus_port
         if port is not None:
             self._opened(MetricsEndpoint(metrics, port=port)).start()
@@ -264,6 +268,11 @@ class Engine:
         path.write_text(f"{os.getpid()} {self.run}\n")
         self._closing.append(lambda: path.unlink(missing_ok=True))
         log.info("trading", run=self.run, mode=self.config.engine.mode, pid=os.getpid())
+
+
+def reader(counters: Callable[[], dict[str, int]], name: str) -> Callable[[], int]:
+    """Return what reads one of several counters."""
+    return lambda: counters()[name]
 
 
 def is_live(config: Config) -> bool:
