@@ -362,7 +362,7 @@ class TradingLoop:
         for row in flight.records:
             channel, kind, event = record_event(self.session, row)
             self._control.publish_event(channel, kind, event)
-            self._log.info(kind, **event)
+            self._log.info(kind, event_ns=event["ts_ns"], **_without_time(event))
         for note in flight.notes:
             self._control.publish_event(
                 "private", "audit", {"what": note.kind, "ts_ns": note.ts_ns, **note.data}
@@ -392,3 +392,8 @@ class TradingLoop:
         cancels = waiting[waiting["kind"] == RequestKind.REQUEST_CANCEL]
         if len(cancels):
             self._send(cancels)
+
+
+def _without_time(event: dict[str, Any]) -> dict[str, Any]:
+    """A log line has a time of its own."""
+    return {name: value for name, value in event.items() if name != "ts_ns"}
