@@ -98,7 +98,7 @@ class Engine:
             WallClock() if is_live(config) else FeedClock(),
             recorder=recorder,
             stop_asked=self._stop_asked(bus.wake),
-            kill_asked=self._kill_asked(bus.wake),
+            kill=self._kill_switch(bus.wake),
             publisher=publisher,
             feeds=seen,
         )
@@ -221,10 +221,10 @@ class Engine:
             self._opened(MetricsEndpoint(metrics, port=port)).start()
         return metrics
 
-    def _kill_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
+    def _kill_switch(self, wake: Callable[[], None]) -> KillSwitch:
         kill = KillSwitch(self.profile.kill_file, wake=wake)
         kill.install()
-        return kill.tripped
+        return kill
 
     def _stop_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
         def stop(number: int, frame: object) -> None:
