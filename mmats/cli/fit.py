@@ -123,10 +123,11 @@ def unusable(config: Config) -> list[str]:
             instrument = config.instrument(symbol)
             row = judge(instrument, config.costs_of(instrument.venue), marks, plan)
             if row.verdict == "unusable" and row.price is not None:
+                price = plain(row.price_used or Decimal(0))
                 dated = f" of {row.price.as_of}" if row.price.as_of else ""
                 lines.append(
                     f"{strategy.name} can't trade {instrument.id} with {capital}: {row.problem} "
-                    f"(stop {plan.stop}, target {plan.target}, price {plain(row.price_used or Decimal(0))}"
+                    f"(stop {plan.stop}, target {plan.target}, price {price}"
                     f"{dated}; see mmats fit)"
                 )
     return lines

@@ -157,8 +157,9 @@ class _Account:
         lots = bisect_right(range(1, self.lots_max + 1), capital, key=self._needed)
         num, den = self.market.instrument.money_per_ticklot
         loss = Fraction((self.ticks - self.stop) * num, den) * self.rate.value
-        budget = Fraction(capital * self.plan.risk.ppm, PPM)
-        return min(lots, int(budget / loss)) if loss else lots
+        if loss == 0:
+            return 0  # a price of one tick has no room for a stop
+        return min(lots, int(Fraction(capital * self.plan.risk.ppm, PPM) / loss))
 
     def trade(self, lots: int) -> Trade:
         """Figures of a purchase of `lots` and its exit."""
@@ -241,8 +242,8 @@ class _Account:
 
 
 def share_text(ppm: int) -> str:
-    """A share in percent with at most two decimals, rounded up."""
-    return ppm_text(-(-ppm // 100) * 100)
+    """A share in percent, rounded up: with two decimals, or four below 0.1%."""
+    return ppm_text(ppm if ppm < PPM // 1000 else -(-ppm // 100) * 100)
 
 
 def money_text(amount: Decimal, currency: str) -> str:
