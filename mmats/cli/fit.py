@@ -241,6 +241,9 @@ def _print(rows: list[Fit], plan: Plan) -> None:
         if row.verdict != "unknown":
             style = "" if row.verdict == "usable" else "dim"
             table.add_row(row.instrument.id, *_cells(row, currency), style=style)
+    # A figure that is cut is worse than a long line.
+    wide = console.options.update(width=10_000)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)
     console.print(table)
     for row in rows:
         if row.verdict == "unusable":

@@ -4,10 +4,12 @@ import json
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
 
+import mmats.backtest
 from adapters.feeds.catalog import Catalog
 from adapters.feeds.synthetic import synthetic_tables
 from mmats.cli.fit import unusable
@@ -333,3 +335,23 @@ def test_config_check_warns_of_symbols_that_are_too_large(tmp_path) -> None:
         "see mmats fit)"
     )
     assert len(lines) == 3
+
+
+def test_strategy_check_warns_too(tmp_path, monkeypatch) -> None:
+    facts = {"run": {"events": 1}, "orders": {"signals": 1, "denied": 0}, "denials": {}}
+    report = SimpleNamespace(to_dict=lambda: facts)
+    monkeypatch.setattr(mmats.backtest, "run", lambda *args, **more: report)
+    runner = CliRunner()
+    assert runner.invoke(main, ["strategy", "new", "idea", "--dir", str(tmp_path)]).exit_code == 0
+    arguments = ["strategy", "check", str(tmp_path / "idea.py"), "--symbol"]
+    result = runner.invoke(main, [*arguments, "EURUSD.FXCM"])
+    assert result.exit_code == 0, result.stderr
+    assert "check can't trade EURUSD.FXCM with 150 EUR: smallest sensible" in result.stderr
+    assert "warning" not in runner.invoke(main, [*arguments, "BTCUSDT"]).stderr
+
+
+def test_a_narrow_terminal_cuts_no_figure(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    result = run("--capital", "150 EUR", "--symbol", "BTCUSDT")
+    assert "42283.58" in result.stdout
+    assert "…" not in result.stdout
