@@ -17,13 +17,14 @@ IN_ENGINE = [name for name, spec in COMMANDS.items() if spec.in_engine]
 DRAWN = (*IN_ENGINE, *["resume"] * 6, *["order.submit"] * 12, "mode", "mode")  # so that it trades
 RESTORED_EVERY = 2_000
 SCOPES = (
-    "all", "all", "all", "all", "market:crypto", "market:forex", "market:x", "strategy:trend", "strategy:reversion",
-    "strategy:manual", "strategy:x", "symbol:BTCUSDT", "symbol:EURUSD.OANDA", "symbol:x", "symbol:",
+    "all", "all", "all", "all", "market:crypto", "market:forex", "market:x", "strategy:trend",
+    "strategy:reversion", "strategy:manual", "strategy:x", "symbol:BTCUSDT", "symbol:EURUSD.OANDA", "symbol:x", "symbol:",
     "strategy:\x1b", "none", "symbol:BTCUSDT.BINANCE:more",
 )  # fmt: skip
 QUANTITIES = (
     "0.0001", "0.0002", "0.001", "1", "100", "1000", "5000", "0.00000001", "1e-5", "1e3", "1e11",
-    "999999999999", "1e12", "1E+400", "-1", "0", "nan", "sNaN", "Infinity", "0.000010000000000000001",
+    "999999999999", "1e12", "1E+400", "-1", "0", "nan", "sNaN", "Infinity",
+    "0.000010000000000000001",
 )  # fmt: skip
 PRICES = (*QUANTITIES, "", "42000", "30000.01", "60000", "1.08", "1.1", "1.07351", "0.01", "9e11")
 LIMITS = (
@@ -37,7 +38,8 @@ VALUES = (
     "1/1ns", "999999999/36525d", "1/36525d", "true", "false", "1", "10000", "10001", "9" * 60,
 )  # fmt: skip
 SOURCES = (
-    "strategies.trend:Trend", "strategies.trend:x", "strategies.x:Trend", "x.py", "../x.py", "/", ":",
+    "strategies.trend:Trend", "strategies.trend:x", "strategies.x:Trend", "x.py", "../x.py", "/",
+    ":",
     "strategies.trend", "strategies.trend:Trend:Trend", "\0", "a\0.py:b", "a" * 400 + ".py", "..:x",
     "strategies.trend_compiled:TrendCompiled", "math:pi", "decimal:Decimal", "\ud800:x", "é:é",
 )  # fmt: skip

@@ -157,9 +157,6 @@ def test_what_can_be_no_path_is_refused(tmp_path, source):
 
 def test_what_the_engine_is_made_of_is_never_loaded_anew(tmp_path):
     before = StrategyError
-    with pytest.raises(StrategyError, match="is no path|breaks|raised"):
-        construct_strategy(
-            load_strategy_class("mmats.model.errors:StrategyError", tmp_path, fresh=True), "x"
-        )
-    assert sys.modules["mmats.model.errors"].StrategyError is before
+    found = load_strategy_class("mmats.model.errors:StrategyError", tmp_path, fresh=True)
+    assert found is before
     assert load_strategy_class("decimal:Decimal", tmp_path, fresh=True) is Decimal
