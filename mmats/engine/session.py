@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -43,7 +43,7 @@ from mmats.ports.strategy import IStrategy
 RING_RECORDS = 65_536
 PORT_REQUESTS = 16_384
 MANUAL = "manual"
-ModeWord = Literal["advisory", "paper", "operator"]
+ModeWord = Annotated[str, msgspec.Meta(pattern="^(advisory|paper|operator)$")]
 _TRAILER = struct.Struct("<QQ")  # bytes of the core's image, bytes of the JSON after it
 
 FAULTS = (

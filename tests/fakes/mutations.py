@@ -55,8 +55,9 @@ WORDS = (
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**400, 0.5,
-    -0.0, float("nan"), float("inf"), 1e308, [], [[]], {}, {"": 1}, {"a": {"b": {}}}, [None], b"bytes",
-    date(1, 1, 1), date(9999, 12, 31), date(1600, 2, 29), datetime.fromisoformat("2024-01-01"),
+    -0.0, float("nan"), float("inf"), 1e308, [], [[]], {}, {"": 1}, {"a": {"b": {}}}, [None],
+    b"bytes", date(1, 1, 1), date(9999, 12, 31), date(1600, 2, 29),
+    datetime.fromisoformat("2024-01-01"),
     datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
     datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14))),
     datetime(2024, 1, 1, tzinfo=UTC), datetime.min.time(),

@@ -18,8 +18,9 @@ DRAWN = (*IN_ENGINE, *["resume"] * 6, *["order.submit"] * 12, "mode", "mode")  #
 RESTORED_EVERY = 2_000
 SCOPES = (
     "all", "all", "all", "all", "market:crypto", "market:forex", "market:x", "strategy:trend",
-    "strategy:reversion", "strategy:manual", "strategy:x", "symbol:BTCUSDT", "symbol:EURUSD.OANDA", "symbol:x", "symbol:",
-    "strategy:\x1b", "none", "symbol:BTCUSDT.BINANCE:more",
+    "strategy:reversion", "strategy:manual", "strategy:x", "symbol:BTCUSDT",
+    "symbol:EURUSD.OANDA", "symbol:x",
+    "symbol:", "strategy:\x1b", "none", "symbol:BTCUSDT.BINANCE:more",
 )  # fmt: skip
 QUANTITIES = (
     "0.0001", "0.0002", "0.001", "1", "100", "1000", "5000", "0.00000001", "1e-5", "1e3", "1e11",

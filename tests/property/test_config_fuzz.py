@@ -96,8 +96,8 @@ PIECES = (
     b'"', b"'", b'"""', b"=", b"[", b"]", b"[[", b"]]", b"{", b"}", b"#", b"\n", b"\r", b"\r\n",
     b"\0", b"\xff", b"\xed\xa0\x80", b"\\u0000", b"\\ud800", b"\\", b"nan", b"inf", b"9" * 400,
     b"9" * 5000, b"1979-05-27T07:32:00Z", b"0001-01-01", b"\n[a]\n", b"\n[risk]\n",
-    b"\n[[feeds]]\n", b"1e999", b"\nname = 1\n", b"[" * 3000, b"{a=" * 3000, b"a." * 3000, b"0x", b"-0", b"_",
-    b"\xef\xbb\xbf",
+    b"\n[[feeds]]\n", b"1e999", b"\nname = 1\n", b"[" * 3000, b"{a=" * 3000, b"a." * 3000, b"0x",
+    b"-0", b"_", b"\xef\xbb\xbf",
 )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_a_run_has_its_own_records_only(journal: Path) -> None:
 
 
 def test_a_run_that_never_was_is_told_with_those_that_were(journal: Path) -> None:
-    with pytest.raises(JournalError, match="there is no run d .*the last ones: a, b, c"):
+    with pytest.raises(JournalError, match=r"there is no run d .*the last ones: a, b, c"):
         run_records(journal, "d")
     with pytest.raises(JournalError, match="there is no journal"):
         run_records(journal / "none", "a")
