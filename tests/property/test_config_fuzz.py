@@ -89,7 +89,7 @@ def test_mutated_tables(count: int) -> None:
     assert accepted > count // 20
     assert alone > count // 5
     # A message may name what a change has put out of place instead: an instrument, a currency.
-    assert named > 0.99 * alone, f"{alone - named} of {alone} messages do not name their key"
+    assert named > 0.98 * alone, f"{alone - named} of {alone} messages do not name their key"
 
 
 PIECES = (
