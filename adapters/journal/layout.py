@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ LOCK = "writer.lock"
 PAGE_SIZE = 1024  # bytes of the state image under one key
 PAGE_KEY = struct.Struct(">I")
 READERS_MAX = 64
+ROWS_A_SNAPSHOT = 10_000
 GENESIS = b"genesis"
 HEAD = b"head"
 RUN = b"run:"  # followed by the number of a run.started entry
@@ -134,6 +136,18 @@ class Environment:
         if not cursor.set_range(KEY.pack(first)):
             return iter(())
         return cast("Iterator[Row]", cursor.iternext())
+
+    def walk(self, first: int, last: int, *, backwards: bool = False) -> Iterator[Row]:
+        """Keys and values of entries `first` to `last`, read in steps.
+
+        One long read would keep every page that the writer frees meanwhile: the file would grow.
+        """
+        starts = range(first, last + 1, ROWS_A_SNAPSHOT)
+        for start in reversed(starts) if backwards else starts:
+            count = min(ROWS_A_SNAPSHOT, last + 1 - start)
+            with self.reading() as txn:
+                found = list(islice(self.rows(txn, start), count))
+            yield from reversed(found) if backwards else found
 
     def last_seq(self, txn: lmdb.Transaction) -> int:
         """Number of the last entry that is there; 0 where there is none."""

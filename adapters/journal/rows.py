@@ -29,7 +29,6 @@ from mmats.ports.journal import EntryKind
 Row = dict[str, Any]
 """One entry: seq, ts_ns, entry, kind and hash; and what its kind has beside."""
 
-ROWS_A_SNAPSHOT = 10_000
 _NUMBERS = (
     "signal_id",
     "order_id",
@@ -129,15 +128,9 @@ class _Reader:
                 self._names[seq] = _names(store.entry(txn, seq))
 
     def walk(self, *, backwards: bool) -> Iterator[Row]:
-        """All entries there were when the reader was made; each snapshot is short."""
-        step = ROWS_A_SNAPSHOT
-        starts = list(range(1, self._size + 1, step))
-        for start in reversed(starts) if backwards else starts:
-            end = min(start + step, self._size + 1)
-            with self._store.reading() as txn:
-                found = list(islice(self._store.rows(txn, start), end - start))
-            for key, value in reversed(found) if backwards else found:
-                yield self._row(chain.decode(key, value))
+        """All entries there were when the reader was made."""
+        for key, value in self._store.walk(1, self._size, backwards=backwards):
+            yield self._row(chain.decode(key, value))
 
     def _row(self, entry: chain.Entry) -> Row:
         row: Row = {"seq": entry.seq, "ts_ns": entry.ts_ns}

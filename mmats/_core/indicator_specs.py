@@ -1,7 +1,6 @@
 """Names of the indicators: which exist, their parameters and outputs, and when they are warm."""
 
 import difflib
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -99,7 +98,7 @@ def _number(spec: str, text: str, parameter: Parameter) -> int | float:
     except ValueError:
         kind = "whole number" if whole else "number"
         raise IndicatorError(f"indicator {spec!r}: {label} {text!r} is not a {kind}") from None
-    if not math.isfinite(number) or not max(least, 0) <= number <= PERIOD_MAX or number == 0:
+    if not max(least, 0) <= number <= PERIOD_MAX or number == 0:  # also where it is not a number
         bound = f"from {least}" if least else "above 0 and up"
         raise IndicatorError(f"indicator {spec!r}: {label} {text} must be {bound} to {PERIOD_MAX}")
     plain = str(number) if whole else format(number, "g")

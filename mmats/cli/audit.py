@@ -109,7 +109,7 @@ def verify(
     """
     profile = Profile.of(profile_name)
     anchors = [_anchor(text) for text in anchor_texts]
-    anchors += _read_anchors(anchors_file or profile.anchors_file, must_exist=bool(anchors_file))
+    anchors += read_anchors(anchors_file or profile.anchors_file, must_exist=bool(anchors_file))
     key = _read_key(key_file or profile.keys_dir / "journal.verify", must_exist=bool(key_file))
     result = plugin("mmats.journal", "verify")(profile.journal_dir, key=key, anchors=anchors)
     if as_json:
@@ -143,18 +143,19 @@ def _since_ns(text: str | None) -> int | None:
 def _anchor(text: str) -> tuple[int, str]:
     size, _, hash_ = text.partition(":")
     try:
-        if len(bytes.fromhex(hash_)) == KEY_SIZE:
+        if len(bytes.fromhex(hash_)) == KEY_SIZE and 0 <= int(size) < 2**63:
             return int(size), hash_
     except ValueError:
         pass
     raise ConfigError(f"{text!r} is no head", "--anchor", "SIZE:HASH, the hash in 64 hex digits")
 
 
-def _read_anchors(file: Path, *, must_exist: bool) -> list[tuple[int, str]]:
+def read_anchors(file: Path, *, must_exist: bool) -> list[tuple[int, str]]:
+    """Return the heads of a file; ConfigError where it was named and a line of it is none."""
     if not must_exist and not file.exists():
         return []
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8", errors="replace").splitlines()
     except OSError as error:
         raise ConfigError(f"can't be read: {error}", str(file)) from error
     found = []
@@ -173,7 +174,7 @@ def _anchor_of(line: str, where: str) -> tuple[int, str]:
     try:
         head = json.loads(line)
         return _anchor(f"{head['size']}:{head['hash']}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError("is no head", where, 'such as {"size": 7, "hash": "..."}') from error
 
 

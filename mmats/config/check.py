@@ -14,7 +14,8 @@ from mmats.config.units import PPM, Limit, Money, Percent
 from mmats.model.instrument import Instrument
 
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RESERVED = "manual"  # owns the orders that people give
 DAY_NS = 86_400 * 10**9
 _FEE_ASSETS = ("quote", "base", "received", "account")
 
@@ -79,8 +80,8 @@ def check_strategies(
         if strategy.name in names:
             problems.append(Problem(f"{where}.name", "is used twice", "names must be unique"))
         names.add(strategy.name)
-        if not _NAME.fullmatch(strategy.name):
-            hint = "use letters, digits, - and _"
+        if not _NAME.fullmatch(strategy.name) or strategy.name == _RESERVED:
+            hint = f"use up to 64 letters, digits, - and _; {_RESERVED} is taken"
             problems.append(Problem(f"{where}.name", f"{strategy.name!r} is no valid name", hint))
         if not strategy.symbols:
             problems.append(Problem(f"{where}.symbols", "is empty"))
@@ -136,6 +137,9 @@ def check_values(config: ConfigFile, problems: list[Problem]) -> None:
         problems.append(Problem("backtest.end", message, "end is exclusive"))
     if config.backtest.equity_interval.ns == 0:
         problems.append(Problem("backtest.equity_interval", "must be longer than zero"))
+    if config.engine.venue and not _NAME.fullmatch(config.engine.venue):
+        hint = "use letters, digits, - and _: a socket is named after it"
+        problems.append(Problem("engine.venue", f"{config.engine.venue!r} is no valid name", hint))
     check_limits(config.risk, "risk", account.currency, problems)
 
 

@@ -1,6 +1,8 @@
 """Strict decoding of tables: every unknown key, missing key and wrong value, each with its path."""
 
 import difflib
+import functools
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -14,6 +16,11 @@ from mmats.config import units
 from mmats.model.errors import ConfigError
 
 NONE_TEXT = "none"  # TOML has no null
+_TEXT_MAX = 500
+_PROBLEMS_MAX = 50
+_DEPTH_MAX = 20
+_DECIMAL_DIGITS = 15
+_DECIMAL_PLACES = 12
 
 _UNITS = (
     units.Duration,
@@ -43,20 +50,31 @@ class Problem(NamedTuple):
         return f"{self.where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+def printable(text: str) -> str:
+    """Return text for a terminal: nothing that moves the cursor, nothing endless."""
+    if len(text) > _TEXT_MAX:
+        text = f"{text[: _TEXT_MAX // 2]} ... {text[-_TEXT_MAX // 2 :]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def raise_problems(problems: list[Problem], file: str) -> None:
     """Raise one ConfigError that tells all problems; do nothing where there are none."""
     if not problems:
         return
     if len(problems) == 1:
         problem = problems[0]
-        where = ": ".join(part for part in (file, problem.where) if part)
-        raise ConfigError(problem.message, where, problem.hint)
-    lines = "".join(f"\n  {problem}" for problem in problems)
-    raise ConfigError(f"{len(problems)} problems{lines}", file)
+        where = ": ".join(part for part in (file, printable(problem.where)) if part)
+        raise ConfigError(printable(problem.message), where, printable(problem.hint))
+    lines = [f"\n  {printable(str(problem))}" for problem in problems[:_PROBLEMS_MAX]]
+    more = len(problems) - len(lines)
+    lines += [f"\n  and {more} more"] if more else []
+    raise ConfigError(f"{len(problems)} problems{''.join(lines)}", file)
 
 
 def closest(word: str, known: Iterable[str]) -> str:
     """Return `did you mean X?`, or an empty text where nothing is near."""
+    if len(word) > _TEXT_MAX:
+        return ""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {found[0]}?" if found else ""
 
@@ -66,9 +84,11 @@ def decode_table(
 ) -> Any:
     """Return `data` as `table`, or None after noting in `problems` all that is wrong with it."""
     if not isinstance(data, Mapping):
-        problems.append(Problem(path or "configuration", f"expected a table, found {data!r}"))
+        problems.append(
+            Problem(path or "configuration", f"expected a table, found {units.shown(data)}")
+        )
         return None
-    fields = {field.name: field for field in msgspec.structs.fields(table)}
+    fields = _fields(table)
     count_before = len(problems)
     for key in data:
         if key not in fields:
@@ -81,6 +101,11 @@ def decode_table(
         elif field.required:
             problems.append(Problem(_join(path, name), "missing", "this key must be given"))
     return table(**values) if len(problems) == count_before else None
+
+
+@functools.cache
+def _fields(table: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(table)}
 
 
 def decode_value(kind: Any, value: object, path: str, problems: list[Problem]) -> Any:
@@ -106,7 +131,7 @@ def decode_value(kind: Any, value: object, path: str, problems: list[Problem]) -
 
 def _decode_list(kind: Any, value: object, path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, list | tuple):
-        problems.append(Problem(path, f"expected a list in [ ], found {value!r}"))
+        problems.append(Problem(path, f"expected a list in [ ], found {units.shown(value)}"))
         return ()
     return tuple(
         decode_value(kind, item, f"{path}[{_label(item, index)}]", problems)
@@ -116,14 +141,31 @@ def _decode_list(kind: Any, value: object, path: str, problems: list[Problem]) -
 
 def _decode_dict(kind: Any, value: object, path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, Mapping):
-        problems.append(Problem(path, f"expected a table, found {value!r}"))
+        problems.append(Problem(path, f"expected a table, found {units.shown(value)}"))
         return {}
     if kind is Any:
+        _check_plain(value, path, problems)
         return dict(value)
     return {
         str(name): decode_value(kind, item, _join(path, str(name)), problems)
         for name, item in value.items()
     }
+
+
+def _check_plain(value: object, path: str, problems: list[Problem], depth: int = 0) -> None:
+    """Values of a strategy's own are told apart by the hash of the configuration: no NaN."""
+    if depth > _DEPTH_MAX:
+        problems.append(Problem(path, f"is nested deeper than {_DEPTH_MAX} tables and lists"))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(item, _join(path, str(key)), problems, depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_plain(item, f"{path}[{index}]", problems, depth + 1)
+    elif (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, int) and not -(2**63) <= value < 2**63
+    ):
+        problems.append(Problem(path, f"{units.shown(value)} is no number of 64 bits"))
 
 
 def _decode_leaf(kind: Any, value: object) -> Any:
@@ -135,7 +177,7 @@ def _decode_leaf(kind: Any, value: object) -> Any:
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         if value not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}, found {value!r}")
+            raise ValueError(f"expected one of {', '.join(choices)}, found {units.shown(value)}")
         return value
     try:
         return msgspec.convert(value, kind)
@@ -143,20 +185,28 @@ def _decode_leaf(kind: Any, value: object) -> Any:
         plain = typing.get_args(kind)[0] if typing.get_origin(kind) else kind
         if type(value) is plain:
             wanted = str(error).replace("Expected `int`", f"expected {_WORDS[int]}")
-            raise ValueError(f"{wanted}, found {value!r}") from None
-        raise ValueError(f"expected {_WORDS.get(plain, plain)}, found {value!r}") from None
+            raise ValueError(f"{wanted}, found {units.shown(value)}") from None
+        raise ValueError(
+            f"expected {_WORDS.get(plain, plain)}, found {units.shown(value)}"
+        ) from None
 
 
 def _decode_decimal(value: object) -> Decimal:
     expected = 'a decimal in quotes such as "0.01"'
     if not isinstance(value, str):
-        raise ValueError(f"expected {expected}, found {value!r}")
+        raise ValueError(f"expected {expected}, found {units.shown(value)}")
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"expected {expected}, found {value!r}") from None
+        raise ValueError(f"expected {expected}, found {units.shown(value)}") from None
     if not number.is_finite() or number < 0:
-        raise ValueError(f"expected {expected}, zero or more, found {value!r}")
+        raise ValueError(f"expected {expected}, zero or more, found {units.shown(value)}")
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= _DECIMAL_DIGITS or not -_DECIMAL_PLACES <= int(exponent):
+        raise ValueError(
+            f"{units.shown(value)} has more than {_DECIMAL_DIGITS} digits before the point, or "
+            f"more than {_DECIMAL_PLACES} after it"
+        )
     return units.exact(value)
 
 
@@ -170,7 +220,7 @@ def _label(item: object, index: int) -> str:
     """Return the name or symbol of a table in a list, which tells more than its number."""
     if isinstance(item, Mapping):
         label = item.get("name", item.get("symbol", index))
-        return str(label)
+        return label if isinstance(label, str) else units.shown(label)
     return str(index)
 
 

@@ -98,7 +98,7 @@ def hash_config(
     prices = {venue: msgspec.structs.replace(cost, source="") for venue, cost in costs.items()}
     try:
         content = msgspec.json.encode([rest, rules, prices], order="deterministic")
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         hint = "use text, numbers, true or false, dates, lists and tables"
         raise ConfigError(f"a value can't be stored: {error}", "strategies.params", hint) from None
     return hashlib.sha256(content).hexdigest()

@@ -65,11 +65,17 @@ def builtin_instruments() -> dict[str, Instrument]:
     return merge_instruments((), [])
 
 
+@functools.cache
+def _builtin_instruments() -> dict[str, Instrument]:
+    return {key: _build(table) for key, table in builtin_table().instruments.items()}
+
+
 def merge_instruments(
     overrides: tuple[InstrumentTable, ...], problems: list[Problem]
 ) -> dict[str, Instrument]:
     """Return all instruments by id, built-in ones with the overrides of a file on top."""
-    tables = dict(builtin_table().instruments)
+    tables = builtin_table().instruments
+    instruments = dict(_builtin_instruments())
     seen: set[str] = set()
     for override in overrides:
         key = f"{override.symbol}.{override.venue}"
@@ -88,8 +94,7 @@ def merge_instruments(
                 )
             )
             continue
-        tables[key] = merged
-    instruments = {key: _build(table) for key, table in tables.items()}
+        instruments[key] = _build(merged)
     for key in seen & instruments.keys():
         problems.extend(_check_instrument(instruments[key]))
     return instruments

@@ -1,6 +1,7 @@
 """Values with their unit, parsed exactly from text: limits and costs never are floats."""
 
 import re
+import reprlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,23 +20,39 @@ _NANOSECONDS = {
     "d": 86_400 * 10**9,
     "w": 7 * 86_400 * 10**9,
 }
-_NUMBER = r"[+-]?\d+(?:\.\d+)?"
+# With 27 digits at most, no product with a power of ten is rounded (Decimal keeps 28).
+_NUMBER = r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,12})?"
 _PERCENT = re.compile(rf"({_NUMBER})\s*%")
 _YEARLY = re.compile(rf"({_NUMBER})\s*%\s*/\s*year")
 _MONEY = re.compile(rf"({_NUMBER})\s+([A-Z][A-Z0-9]{{1,9}})")
 _QUOTE_AMOUNT = re.compile(rf"({_NUMBER})\s+quote")
-_DURATION = re.compile(r"(\d+)\s*(ns|us|ms|s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,19})\s*(ns|us|ms|s|m|h|d|w)")
 _SPEED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,6})?)x")
-_RATE = re.compile(r"(\d+)\s*/\s*(\d*)\s*(ns|us|ms|s|m|h|d|w)")
+_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{0,9})\s*(ns|us|ms|s|m|h|d|w)")
 _STEPS = re.compile(rf"({_NUMBER})\s+(ticks?|pips?)")
 _VOLUME = re.compile(rf"volume\s+({_NUMBER})")
+DURATION_NS_MAX = 36_525 * 86_400 * 10**9  # a century: added to any date, it stays in 64 bits
+MONEY_MAX = 10**10
+PPM_MAX = 10**12  # 100,000,000 %
+INSTANTS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """Return a value as a message can tell it: short, on one line, whatever it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def parse_text(value: object, expected: str) -> str:
     """Return `value` if it is text, else say what was expected; raise ValueError."""
     if isinstance(value, str):
         return value.strip()
-    raise ValueError(f"expected {expected} in quotes, found {value!r}")
+    raise ValueError(f"expected {expected} in quotes, found {shown(value)}")
 
 
 def parse_ppm(number: str, expected: str) -> int:
@@ -43,6 +60,8 @@ def parse_ppm(number: str, expected: str) -> int:
     ppm = Decimal(number) * (PPM // 100)
     if ppm != int(ppm):
         raise ValueError(f"{number}% is finer than 0.0001%; expected {expected}")
+    if abs(ppm) > PPM_MAX:
+        raise ValueError(f"{number}% is more than {ppm_text(PPM_MAX)}")
     return int(ppm)
 
 
@@ -63,7 +82,7 @@ def exact(number: str) -> Decimal:
 
 
 def _refuse(value: object, expected: str) -> ValueError:
-    return ValueError(f"expected {expected}, found {value!r}")
+    return ValueError(f"expected {expected}, found {shown(value)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +100,7 @@ class Percent:
             raise _refuse(value, cls.expected)
         ppm = parse_ppm(match[1], cls.expected)
         if ppm < 0:
-            raise ValueError(f"must not be negative, found {value!r}")
+            raise ValueError(f"must not be negative, found {shown(value)}")
         return cls(ppm)
 
     def __str__(self) -> str:
@@ -140,12 +159,7 @@ class Money:
         match = _MONEY.fullmatch(parse_text(value, cls.expected))
         if match is None:
             raise _refuse(value, cls.expected)
-        amount = exact(match[1])
-        if amount < 0:
-            raise ValueError(f"must not be negative, found {value!r}")
-        if amount * 10**8 != int(amount * 10**8):
-            raise ValueError(f"{value!r} is finer than 0.00000001; expected {cls.expected}")
-        return cls(amount, match[2])
+        return cls(_parse_amount(match[1], value, cls.expected), match[2])
 
     @property
     def units(self) -> int:
@@ -191,12 +205,7 @@ class QuoteAmount:
         match = _QUOTE_AMOUNT.fullmatch(parse_text(value, cls.expected))
         if match is None:
             raise _refuse(value, cls.expected)
-        amount = exact(match[1])
-        if amount < 0:
-            raise ValueError(f"must not be negative, found {value!r}")
-        if amount * 10**8 != int(amount * 10**8):
-            raise ValueError(f"{value!r} is finer than 0.00000001; expected {cls.expected}")
-        return cls(amount)
+        return cls(_parse_amount(match[1], value, cls.expected))
 
     @property
     def units(self) -> int:
@@ -220,7 +229,7 @@ class Duration:
         match = _DURATION.fullmatch(parse_text(value, cls.expected))
         if match is None:
             raise _refuse(value, cls.expected)
-        return cls(int(match[1]) * _NANOSECONDS[match[2]])
+        return cls(_parse_span(int(match[1]), match[2], value))
 
     def __str__(self) -> str:
         if self.ns == 0:
@@ -243,9 +252,9 @@ class Rate:
     def parse(cls, value: object) -> Self:
         """Parse `"10/s"`; raise ValueError that says what was expected."""
         match = _RATE.fullmatch(parse_text(value, cls.expected))
-        if match is None or int(match[1]) == 0 or match[2] == "0":
+        if match is None or int(match[1]) == 0 or int(match[2] or 1) == 0:
             raise _refuse(value, cls.expected)
-        return cls(int(match[1]), int(match[2] or 1) * _NANOSECONDS[match[3]])
+        return cls(int(match[1]), _parse_span(int(match[2] or 1), match[3], value))
 
     def __str__(self) -> str:
         span = str(Duration(self.interval_ns))
@@ -317,7 +326,7 @@ class Slippage:
             return cls("ppm", Percent.parse(text).ppm)
         if match := _VOLUME.fullmatch(text):
             ppm = Decimal(match[1]) * PPM
-            if ppm < 0 or ppm != int(ppm):
+            if not 0 <= ppm <= PPM_MAX or ppm != int(ppm):
                 raise _refuse(value, cls.expected)
             return cls("volume", int(ppm))
         return cls("ticks", _parse_steps(text, cls.expected))
@@ -358,7 +367,10 @@ class Instant:
             moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
         if moment.tzinfo is None:
             raise ValueError(f"{value!s} has no time zone; expected {cls.expected}")
-        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        first, end = INSTANTS
+        if not first <= moment < end:
+            raise ValueError(f"{value!s} is not between the years {first.year} and {end.year}")
+        since = moment.astimezone(UTC) - first
         return cls((since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000)
 
     def __str__(self) -> str:
@@ -369,11 +381,29 @@ class Instant:
         return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
+def _parse_amount(number: str, value: object, expected: str) -> Decimal:
+    amount = exact(number)
+    if amount < 0:
+        raise ValueError(f"must not be negative, found {shown(value)}")
+    if amount > MONEY_MAX:
+        raise ValueError(f"{shown(value)} is more than {MONEY_MAX}")
+    if amount * 10**8 != int(amount * 10**8):
+        raise ValueError(f"{shown(value)} is finer than 0.00000001; expected {expected}")
+    return amount
+
+
+def _parse_span(count: int, unit: str, value: object) -> int:
+    span_ns = count * _NANOSECONDS[unit]
+    if span_ns > DURATION_NS_MAX:
+        raise ValueError(f"{shown(value)} is longer than a century")
+    return span_ns
+
+
 def _parse_steps(text: str, expected: str) -> int:
     match = _STEPS.fullmatch(text)
     if match is None:
         raise _refuse(text, expected)
     ticks = Decimal(match[1]) * (TICKS_PER_PIP if match[2].startswith("pip") else 1)
     if ticks < 0 or ticks != int(ticks):
-        raise ValueError(f"{text!r} is not a whole number of ticks; expected {expected}")
+        raise ValueError(f"{shown(text)} is not a whole number of ticks; expected {expected}")
     return int(ticks)

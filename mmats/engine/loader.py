@@ -29,6 +29,8 @@ _SIGNATURES = {
     "on_market_data": "on_market_data(self, data)",
     "on_signal_result": "on_signal_result(self, signal, result)",
 }
+# The running engine is made of these: new classes beside the old ones would break it.
+_NEVER_RELOADED = sys.stdlib_module_names | {"mmats", "adapters"}
 
 
 def create_strategy(table: StrategyTable, base_dir: Path, fresh: bool = False) -> IStrategy:
@@ -83,7 +85,8 @@ def construct_strategy(cls: type, source: str) -> IStrategy:
     """Return an instance that keeps the contract; raise StrategyError with all it breaks."""
     with _plainly("raised an error in __init__", source):
         strategy = cls()
-    breaches = contract_breaches(strategy)
+    with _plainly("raised an error in an attribute", source):
+        breaches = contract_breaches(strategy)
     if breaches:
         lines = "".join(f"\n  {breach}" for breach in breaches)
         raise StrategyError(f"{cls.__name__} breaks the strategy contract{lines}", source)
@@ -136,7 +139,8 @@ def _import_module(module: str, source: str, fresh: bool) -> ModuleType:
     with _plainly("can't be imported", source):
         try:
             known = sys.modules.get(module)
-            if fresh and known is not None and str(known.__file__).endswith(".py"):
+            is_ours = module.partition(".")[0] not in _NEVER_RELOADED
+            if fresh and is_ours and known is not None and str(known.__file__).endswith(".py"):
                 return importlib.reload(known)
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -148,8 +152,13 @@ def _import_module(module: str, source: str, fresh: bool) -> ModuleType:
 
 
 def _import_file(base_dir: Path, place: str, source: str) -> ModuleType:
-    path = (base_dir / place).resolve()
-    if not path.is_file():
+    path = base_dir / place
+    try:
+        path = path.resolve()
+        is_there = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a loop of links
+        raise StrategyError(f"is no path: {error}", source) from error
+    if not is_there:
         start = "the working directory" if base_dir == Path.cwd() else f"the folder {base_dir}"
         raise StrategyError(f"there is no file {path}", source, f"paths start at {start}")
     # Two files of the same name must not replace one another in sys.modules.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmats._core import (
+    ImageError,
     OrderRole,
     OrderState,
     OrderType,
@@ -140,9 +141,11 @@ def remap(image: bytes, before: Names, after: Names, base: bytes) -> bytes:
         position has other terms or another market; the account currency or the kind of venue
         differs.
     ImageError
-        One of the images is none, or of another version.
+        One of the images is none, damaged, or of another version.
     """
     old, fresh = read_image(image)[0], read_image(base)[0]
+    if seal_image(np.frombuffer(image, np.uint8)) != image:
+        raise ImageError("has another checksum", "state of the last run")
     _check_names(old["head"], before, "the last run")
     _check_names(fresh["head"], after, "the new configuration")
     move = _Move.of(before, after)
@@ -198,9 +201,17 @@ def _check_names(head: Any, names: Names, whose: str) -> None:
         ("currency_count", names.currencies),
         ("market_count", names.markets),
     )
-    for field, given in counts:
-        if head[field] != len(given) or len(set(given)) != len(given):
-            raise ValueError(f"names of {whose}: {field} is {head[field]}, names are {given}")
+    found = [
+        f"names of {whose}: {field} is {head[field]}, names are {given}"
+        for field, given in counts
+        if head[field] != len(given) or len(set(given)) != len(given)
+    ]
+    if any(len(given) != len(names.instruments) for given in (names.market_of, names.terms)):
+        found.append(f"names of {whose}: an instrument lacks its market or its terms")
+    if not set(names.market_of) <= set(names.markets):
+        found.append(f"names of {whose}: an instrument is of a market that is not there")
+    if found:
+        raise MigrationError(found, "the state is damaged: start from a backup, or a new profile")
 
 
 def _check_kind(old: Any, fresh: Any, before: Names, after: Names) -> None:

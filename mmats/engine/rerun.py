@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from mmats.config import Config, load_config
 from mmats.engine.commands import CommandDesk
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.errors import DataError
+from mmats.model.messages import COMMANDS
 
 TAKE_EVERY = 1000  # inputs; the ring has room for many more records than these make
 
@@ -48,8 +50,8 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
     DataError
         It does not begin with the configuration and the state that its run began with.
     """
-    start = orjson.loads(_expect(inputs, Input.START))
-    config = load_config(start["config"], base_dir=Path(start["base_dir"]))
+    start = _plain(_expect(inputs, Input.START), "run", "config", "base_dir")
+    config = load_config(start["config"], base_dir=Path(str(start["base_dir"])))
     session = Session(config)
     image = _expect(inputs, Input.IMAGE)
     if image:
@@ -60,7 +62,7 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
     try:
         for kind, ts_ns, payload in inputs:
             result.inputs += 1
-            _apply(session, desk, Input(kind), ts_ns, payload)
+            _apply(session, desk, kind, ts_ns, payload)
             if result.inputs % TAKE_EVERY == 0:
                 taken.append(session.journal.take())
     except EngineFault as error:
@@ -78,21 +80,44 @@ def _expect(inputs: Iterator[tuple[int, int, bytes]], kind: Input) -> bytes:
     return payload
 
 
-def _apply(session: Session, desk: CommandDesk, kind: Input, ts_ns: int, payload: bytes) -> None:
+def _apply(session: Session, desk: CommandDesk, kind: int, ts_ns: int, payload: bytes) -> None:
     match kind:
         case Input.EVENTS:
-            session.events(np.frombuffer(payload, EVENT_DTYPE))
+            session.events(_rows(payload, EVENT_DTYPE))
         case Input.REPORTS:
-            session.reports(np.frombuffer(payload, REPORT_DTYPE), ts_ns)
+            session.reports(_rows(payload, REPORT_DTYPE), ts_ns)
         case Input.TIMER:
             session.timer(ts_ns)
         case Input.RESYNC:
             session.resync(ts_ns)
         case Input.COMMAND:
-            command = orjson.loads(payload)
-            desk.execute_plain(command["command"], command["body"], command["may_raise"], ts_ns)
+            command = _plain(payload, "command", "body", "may_raise")
+            spec = COMMANDS.get(command["command"])
+            if spec is None:
+                raise DataError(f"the recording has an unknown command {command['command']!r}")
+            try:
+                body = msgspec.convert(command["body"], spec.body)
+            except msgspec.ValidationError as error:
+                raise DataError(f"the recording has a bad {command['command']}: {error}") from error
+            desk.execute(command["command"], body, bool(command["may_raise"]), ts_ns)
         case _:
-            raise DataError(f"a recording holds no second {kind.name.lower()}")
+            raise DataError(f"a recording holds no input {kind} in this place")
+
+
+def _rows(payload: bytes, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    if len(payload) % dtype.itemsize:
+        raise DataError(f"the recording has {len(payload)} bytes of rows of {dtype.itemsize}")
+    return np.frombuffer(payload, dtype)
+
+
+def _plain(payload: bytes, *keys: str) -> dict[str, Any]:
+    try:
+        found = orjson.loads(payload)
+    except ValueError as error:
+        raise DataError(f"the recording has no JSON where it must stand: {error}") from error
+    if not isinstance(found, dict) or not set(keys) <= found.keys():
+        raise DataError(f"the recording lacks {', '.join(keys)}")
+    return found
 
 
 def image_hash(image: bytes) -> str:

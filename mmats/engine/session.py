@@ -7,18 +7,17 @@ the same state, which is what `mmats replay --diff` proves.
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from mmats._core import (
     Controls,
     ExecutionPort,
+    ImageError,
     Intake,
     JournalFull,
     LedgerFault,
@@ -44,6 +43,7 @@ from mmats.ports.strategy import IStrategy
 RING_RECORDS = 65_536
 PORT_REQUESTS = 16_384
 MANUAL = "manual"
+ModeWord = Annotated[str, msgspec.Meta(pattern="^(advisory|paper|operator)$")]
 _TRAILER = struct.Struct("<QQ")  # bytes of the core's image, bytes of the JSON after it
 
 FAULTS = (
@@ -254,14 +254,14 @@ class Session:
     def image(self) -> bytes:
         """Everything that decides what comes next, market data aside; see StateImage."""
         core: bytes = self._image.to_bytes()
-        trailer = orjson.dumps(
-            {
-                "config": self.config.config_hash,
-                "mode": self.mode.word,
-                "modes": {name: mode.word for name, mode in self.strategy_modes.items()},
-                "sources": self.sources,
-                "names": asdict(self.naming()),
-            }
+        trailer = msgspec.json.encode(
+            _Facts(
+                config=self.config.config_hash,
+                mode=self.mode.word,
+                modes={name: mode.word for name, mode in self.strategy_modes.items()},
+                sources=self.sources,
+                names=self.naming(),
+            )
         )
         return core + trailer + _TRAILER.pack(len(core), len(trailer))
 
@@ -275,15 +275,19 @@ class Session:
         """
         core, facts = _split(image)
         notes = []
-        before = Names(**{key: tuple(value) for key, value in facts["names"].items()})
-        if facts["config"] == self.config.config_hash:
-            self.mode = min(self.mode, Mode.of(facts["mode"]))
-            for name, word in facts["modes"].items():
-                self.strategy_modes[name] = Mode.of(word)
-        else:
-            notes.append("the configuration has changed: its limits apply, halts stay")
-            core = remap(core, before, self.naming(), self._image.to_bytes())
-        self._image.restore(core)
+        is_same = facts.config == self.config.config_hash
+        if is_same and facts.modes.keys() != self.strategy_modes.keys():
+            raise EngineFault("the stored state has modes of other strategies")
+        try:
+            if not is_same:
+                notes.append("the configuration has changed: its limits apply, halts stay")
+                core = remap(core, facts.names, self.naming(), self._image.to_bytes())
+            self._image.restore(core)
+        except ImageError as error:
+            raise EngineFault(f"the stored state is damaged: {error}") from error
+        if is_same:
+            self.mode = min(self.mode, Mode.of(facts.mode))
+            self.strategy_modes = {name: Mode.of(word) for name, word in facts.modes.items()}
         self._apply_modes()
         if self.built_mode is Mode.PAPER:
             self.assembly.venue.take_positions()  # else it cancels what may only reduce
@@ -295,6 +299,16 @@ class Session:
             if count:
                 notes.append(f"{count} open orders are unknown until the venue has told")
         return notes
+
+
+class _Facts(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the state image of the core does not say about itself."""
+
+    config: str  # hash
+    mode: ModeWord
+    modes: dict[str, ModeWord]  # by strategy
+    sources: dict[str, str]
+    names: Names
 
 
 @contextmanager
@@ -309,11 +323,14 @@ def trading() -> Iterator[None]:
         ) from error
 
 
-def _split(image: bytes) -> tuple[bytes, dict[str, Any]]:
+def _split(image: bytes) -> tuple[bytes, _Facts]:
     if len(image) < _TRAILER.size:
         raise EngineFault("the stored state is too short to be one")
     core_bytes, trailer_bytes = _TRAILER.unpack(image[-_TRAILER.size :])
     if core_bytes + trailer_bytes + _TRAILER.size != len(image):
         raise EngineFault("the stored state contradicts its own length")
-    facts = orjson.loads(image[core_bytes : core_bytes + trailer_bytes])
+    try:
+        facts = msgspec.json.decode(image[core_bytes : core_bytes + trailer_bytes], type=_Facts)
+    except (ValueError, RecursionError) as error:
+        raise EngineFault(f"the stored state does not say what it is of: {error}") from error
     return image[:core_bytes], facts

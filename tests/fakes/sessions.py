@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mmats._core import Exchange
+from mmats._core import EventFlag, EventKind, Exchange
 from mmats.backtest import run
 from mmats.config import Config, load_config
 from mmats.engine.feeds import stored_events
@@ -33,6 +33,15 @@ def events_of(config: Config) -> list[Rows]:
 def moments(rows: Rows) -> Iterator[Rows]:
     """Split an array where its time changes."""
     cuts = np.flatnonzero(np.diff(rows["ts_event_ns"])) + 1
+    yield from np.split(rows, cuts)
+
+
+def messages(rows: Rows) -> Iterator[Rows]:
+    """Split an array as data arrives: event by event, a book change whole, bars of one moment."""
+    is_delta = rows["kind"] == EventKind.EVENT_DELTA
+    is_last = (rows["flags"] & int(EventFlag.DELTA_LAST)) != 0
+    ends = (rows["kind"] != EventKind.EVENT_BAR) & (~is_delta | is_last)
+    cuts = np.flatnonzero((np.diff(rows["ts_event_ns"]) != 0) | ends[:-1]) + 1
     yield from np.split(rows, cuts)
 
 
@@ -93,7 +102,7 @@ def operator_records(config: Config, blocks: list[Rows]) -> tuple[Session, Rows]
 
     found = []
     for block in blocks:
-        for rows in moments(block):
+        for rows in messages(block):
             exchange.on_events(rows, answer)
             answer(int(rows["ts_event_ns"][0]))
             session.events(rows)

@@ -19,9 +19,9 @@ class Flags(Strategy):
         """Ask for a small and, now and then, for far too large an amount."""
         turn = int(data.timestamp // 60_000_000_000)
         if turn % 1441 == 0:
-            return TradeSignal.buy(data.symbol, size=0.0004, stop_loss=data.close * 0.98)
+            return TradeSignal("BUY", data.symbol, 0.0004, stop_loss=data.close * 0.98)
         if turn % 311 == 0:
-            return TradeSignal.buy(data.symbol, size=5.0, stop_loss=data.close * 0.98)
+            return TradeSignal("BUY", data.symbol, 5.0, stop_loss=data.close * 0.98)
         return None
 
 
@@ -71,6 +71,8 @@ def test_advisory_signals_and_denials_are_those_of_the_backtest():
     config = sessions.small_config(strategies=[table])
     blocks = sessions.events_of(config)
     backtest = sessions.backtest_records(config)
+    for kind in SIGNALS_AND_DENIALS:
+        assert (backtest["kind"] == kind).sum() > 3
     session, advisory = sessions.session_records(sessions.in_mode(config, "advisory"), blocks)
     assert session.assembly.venue is None
     assert not np.isin(advisory["kind"], [RecordKind.RECORD_SUBMITTED]).any()

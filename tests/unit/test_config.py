@@ -31,6 +31,13 @@ def strategy(**keys: Any) -> dict[str, Any]:
     return {"name": "one", "source": "a.py", "symbols": ["BTCUSDT"]} | keys
 
 
+def deep(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 def refusal(config: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(config)
@@ -157,6 +164,17 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_suggestion(tables, path, 
         ({"strategies": [strategy(indicators=["emma:5"])]}, "Did you mean 'ema:PERIOD'?"),
         ({"strategies": [strategy(risk_per_trade="101%")]}, "101% is more than 100%"),
         ({"strategies": [strategy(params={"a": object()})]}, "a value can't be stored"),
+        ({"strategies": [strategy(params={"a": [float("nan")]})]}, "params.a[0]: nan is no number"),
+        ({"strategies": [strategy(params={"a": 2**63})]}, "params.a: 9223372036854775808 is no"),
+        ({"strategies": [strategy(params=deep(30))]}, "is nested deeper than 20"),
+        ({"strategies": [strategy(source=deep(5000))]}, "source: expected text in quotes"),
+        ({"strategies": [strategy(indicators=["ema:" + "9" * 400])]}, "must be from"),
+        ({"strategies": [strategy(name="manual")]}, "manual is taken"),
+        ({"strategies": [strategy(name="x" * 65)]}, "is no valid name"),
+        ({"engine": {"venue": "../x"}}, "engine.venue: '../x' is no valid name"),
+        ({"instruments": [{"symbol": "A", "venue": "B", "tick_size": "1e999999999"}]}, "digits"),
+        ({"instruments": [{"symbol": "A", "venue": "B", "tick_size": "1e-13"}]}, "digits"),
+        ({"\x1b[31m": 1}, "\\x1b[31m: unknown key"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_was_expected(tables, said):
@@ -169,6 +187,14 @@ def test_all_problems_are_told_at_once():
     assert "name:" in text
     assert "risk.daily_loss_max:" in text
     assert "risk.x:" in text
+
+
+def test_a_message_is_never_endless():
+    text = refusal(minimal(**{f"key{number}": "x" * 10_000 for number in range(1000)}))
+    assert "1000 problems" in text
+    assert "and 950 more" in text
+    assert len(text) < 50 * 600
+    assert len(refusal(minimal(name=["x" * 10**6] * 100))) < 1000
 
 
 def test_a_symbol_at_two_venues_must_name_its_venue():

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,16 @@ def test_a_strategy_without_symbols_supports_any(tmp_path):
     text = GOOD.replace('["BTCUSDT", "EURUSD.OANDA"]', "()")
     strategy: Any = create_strategy(table(write(tmp_path, text), "ANY"), tmp_path)
     assert strategy.supported_symbols == ()
+
+
+@pytest.mark.parametrize("source", ["a\0b.py", "x" * 400 + ".py", "x" * 400 + ".py:Trend"])
+def test_what_can_be_no_path_is_refused(tmp_path, source):
+    with pytest.raises(StrategyError, match="is no path"):
+        load_strategy_class(source, tmp_path)
+
+
+def test_what_the_engine_is_made_of_is_never_loaded_anew(tmp_path):
+    before = StrategyError
+    found = load_strategy_class("mmats.model.errors:StrategyError", tmp_path, fresh=True)
+    assert found is before
+    assert load_strategy_class("decimal:Decimal", tmp_path, fresh=True) is Decimal

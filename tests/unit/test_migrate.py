@@ -8,14 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmats._core import (
-    REPORT_DTYPE,
-    Intake,
-    StateImage,
-    open_orders,
-    read_image,
-    seal_image,
-)
+from mmats._core import REPORT_DTYPE, Intake, StateImage, open_orders, read_image, seal_image
 from mmats.engine.migrate import MigrationError, Names, remap
 from mmats.model import TradeSignal
 from tests.fakes.backtests import Script, instrument
@@ -254,7 +247,7 @@ def test_another_account_currency_or_kind_of_venue_is_refused() -> None:
 def test_names_that_are_not_those_of_the_image_are_refused() -> None:
     run = held()
     short = Names(**{**run.names.__dict__, "strategies": ("one",)})
-    with pytest.raises(ValueError, match="names of the last run: strategy_count is 3"):
+    with pytest.raises(MigrationError, match="names of the last run: strategy_count is 3"):
         remap(run.image.to_bytes(), short, run.names, run.image.to_bytes())
 
 
