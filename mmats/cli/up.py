@@ -25,7 +25,7 @@ _READY = b"up\n"
 
 
 @click.command()
-@click.option("--config", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--profile", "profile_name", type=click.Choice(PROFILES), help="As configured.")
 @click.option(
     "--home",
