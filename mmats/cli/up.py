@@ -22,6 +22,8 @@ from mmats.supervisor.supervisor import Supervisor
 
 ANSWER_S_MAX = 30.0
 _READY = b"up\n"
+REHEARSAL = "rehearsal"
+"""Venues of this name, or one that begins with it, are simulated: `mmats up` starts them."""
 
 
 @click.command()
@@ -87,7 +89,7 @@ def processes(config: Config, file: Path, profile: Profile) -> list[ChildSpec]:
     options = ("--config", file.absolute(), "--profile", profile.name)
     place = (*options, "--home", profile.root.parent)
     found = []
-    if config.engine.mode == "operator" and profile.name != "live":
+    if config.engine.mode == "operator" and config.engine.venue.startswith(REHEARSAL):
         name = config.engine.venue
         found.append(python_child(f"venue-{name}", Part.VENUE, "venue", *place, "--name", name))
     found.append(python_child("engine", Part.ENGINE, "engine", *place))

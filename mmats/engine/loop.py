@@ -239,7 +239,8 @@ class TradingLoop:
                 "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
             )
         for what, facts in self._control.take_audit():
-            self.note(what, **facts)
+            if what != "control.command":  # noted with its outcome when it is carried out
+                self.note(what, **facts)
         stop = self._stop_asked()
         if stop and not self._stopping:
             self.stop(stop)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmats._core import REPORT_DTYPE, Intake, StateImage, read_image, seal_image
+from mmats._core import (
+    REPORT_DTYPE,
+    Intake,
+    StateImage,
+    open_orders,
+    read_image,
+    seal_image,
+)
 from mmats.engine.migrate import MigrationError, Names, remap
 from mmats.model import TradeSignal
 from tests.fakes.backtests import Script, instrument
@@ -137,7 +144,7 @@ def test_an_open_order_without_a_place_is_refused() -> None:
     assert problems(run, Run(STRATEGIES, SYMBOLS[1:])) == (f"{told}instrument is gone",)
     other = Run(STRATEGIES[:1], SYMBOLS[:1])
     other.take(run)
-    assert len(other.made.pipeline.orders.open_orders()) == 1
+    assert len(open_orders(other.made.pipeline.orders)) == 1
 
 
 def test_money_without_a_place_is_refused() -> None:
