@@ -21,6 +21,7 @@ from mmats.supervisor.pids import children_state
 from mmats.supervisor.supervisor import Supervisor
 
 ANSWER_S_MAX = 30.0
+DEFAULT_PROFILE = "paper"  # of the verbs that look at a running engine
 _READY = b"up\n"
 REHEARSAL = "rehearsal"
 """Venues of this name, or one that begins with it, are simulated: `mmats up` starts them."""
@@ -145,7 +146,8 @@ def _wait_engine(process: subprocess.Popen[bytes], profile: Profile) -> str:
     ends_s = time.monotonic() + ANSWER_S_MAX
     while process.poll() is None:
         if _is_ready(profile):
-            return "; `mmats down` stops it"
+            option = "" if profile.name == DEFAULT_PROFILE else f" --profile {profile.name}"
+            return f"; `mmats status{option}` shows it, `mmats down{option}` stops it"
         if time.monotonic() >= ends_s:
             return "; its engine does not answer yet: see `mmats status`"
         time.sleep(0.05)
