@@ -21,7 +21,7 @@ unexport PYTHONPATH PYTHONHOME
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: setup ## set up, then run the embedded demo: a synthetic market, two strategies, a report
+demo: setup ## set up, then trade a synthetic market on paper: two strategies, 150 EUR
 	$(VENV)/bin/mmats demo
 
 test: setup-dev ## set up, then run the tests

@@ -1,4 +1,4 @@
-"""Draws the pictures of the README from a real run of the demo: `python docs/images/make.py`.
+"""Draws the pictures of the README from a real backtest demo: `python docs/images/make.py`.
 
 Writes `report.svg` (what the terminal shows) and, where chromium is installed, `page.png` (the top
 of the HTML report) beside this file.
@@ -24,7 +24,7 @@ FONT_FACES = re.compile(r"@font-face\s*{.*?}\s*", re.DOTALL)
 
 
 def demo_report() -> Report:
-    """Run what `mmats demo` runs."""
+    """Run what `mmats demo --backtest` runs."""
     with resources.as_file(resources.files("mmats.config").joinpath("demo.toml")) as path:
         return run(path)
 
@@ -33,7 +33,7 @@ def draw_terminal(report: Report) -> None:
     """Write the terminal report as an SVG that loads nothing from elsewhere."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(report.render())
-    svg = console.export_svg(title="mmats demo")
+    svg = console.export_svg(title="mmats demo --backtest")
     (HERE / "report.svg").write_text(FONT_FACES.sub("", svg), encoding="utf-8")
 
 

@@ -25,6 +25,8 @@ EXIT_FINDING = 1
 KEY_SIZE = 32
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # what a terminal obeys or does not show
 _PLACED = ("seq", "ts_ns", "entry", "kind", "strategy", "instrument", "data", "hash")
+_ALL = "#-1"  # of a record that is about no strategy or instrument
+_LONG = {"hash", "reply", "config", "code", "strategies", "instruments"}  # not in a line of text
 _FIELDS = (
     "side", "order_type", "tif", "role", "liquidity", "state", "reason", "signal_id", "order_id",
     "trade_id", "lots", "price_ticks", "trigger_ticks", "stop_loss_ticks", "take_profit_ticks",
@@ -41,6 +43,9 @@ _PROFILE = click.option(
     show_default=True,
     help="Whose journal.",
 )
+_HOME = click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of the profiles: $MMATS_HOME, ~/.mmats."
+)
 
 
 @click.group()
@@ -50,15 +55,18 @@ def audit() -> None:
 
 @audit.command()
 @_PROFILE
+@_HOME
 @click.option("--since", help="A time such as 2026-01-31T09:00:00Z, or a span such as 2h.")
 @click.option("--order", type=int, help="Number of an order.")
 @click.option("--strategy", help="Name of a strategy.")
 @click.option("--kind", help="note, record, seal, cut; filled, command, run.started, run, ...")
 @click.option("--last", type=click.IntRange(min=1), help="So many, the last ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def show(profile_name: str, as_json: bool, since: str | None, **chosen: Any) -> None:
-    """Print entries, oldest first."""
-    rows = _rows(profile_name, since_ns=_since_ns(since), **chosen)
+def show(
+    profile_name: str, home: Path | None, as_json: bool, since: str | None, **chosen: Any
+) -> None:
+    """Print entries, oldest first; --json prints all that is in them."""
+    rows = _rows(Profile.of(profile_name, home), since_ns=_since_ns(since), **chosen)
     try:
         for line in map(_json_line if as_json else _text_line, rows):
             click.echo(line)
@@ -68,12 +76,15 @@ def show(profile_name: str, as_json: bool, since: str | None, **chosen: Any) -> 
 
 @audit.command()
 @_PROFILE
+@_HOME
 @click.option("--format", "format_name", type=click.Choice(["jsonl", "csv"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="File; stdout where not given.")
 @click.option("--since", help="A time such as 2026-01-31T09:00:00Z, or a span such as 2h.")
-def export(profile_name: str, format_name: str, out: Path | None, since: str | None) -> None:
+def export(
+    profile_name: str, home: Path | None, format_name: str, out: Path | None, since: str | None
+) -> None:
     """Write all entries in a form that other programs read."""
-    rows = _rows(profile_name, since_ns=_since_ns(since))
+    rows = _rows(Profile.of(profile_name, home), since_ns=_since_ns(since))
     first = next(rows, None)  # a journal that can't be read leaves no empty file
     everything = chain([first] if first is not None else [], rows)
     opened = out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout)
@@ -86,6 +97,7 @@ def export(profile_name: str, format_name: str, out: Path | None, since: str | N
 
 @audit.command()
 @_PROFILE
+@_HOME
 @click.option("--key", "key_file", type=click.Path(path_type=Path), help="Verification key.")
 @click.option("--anchor", "anchor_texts", multiple=True, help="SIZE:HASH of a head seen outside.")
 @click.option(
@@ -96,6 +108,7 @@ def export(profile_name: str, format_name: str, out: Path | None, since: str | N
 def verify(
     ctx: click.Context,
     profile_name: str,
+    home: Path | None,
     key_file: Path | None,
     anchor_texts: tuple[str, ...],
     anchors_file: Path | None,
@@ -107,7 +120,7 @@ def verify(
     could not run. Nothing is changed, and an engine may be running. Key and heads are those of the
     profile unless given; a key that was kept elsewhere is worth more.
     """
-    profile = Profile.of(profile_name)
+    profile = Profile.of(profile_name, home)
     anchors = [_anchor(text) for text in anchor_texts]
     anchors += read_anchors(anchors_file or profile.anchors_file, must_exist=bool(anchors_file))
     key = _read_key(key_file or profile.keys_dir / "journal.verify", must_exist=bool(key_file))
@@ -115,15 +128,13 @@ def verify(
     if as_json:
         click.echo(_visible(orjson.dumps(result).decode()))
     else:
-        _print_result(result, has_key=key is not None, anchor_count=len(anchors))
+        _print_result(result, has_key=key is not None, anchor_count=len(set(anchors)))
     if result.findings:
         ctx.exit(EXIT_FINDING)
 
 
-def _rows(profile_name: str, **chosen: Any) -> Iterator[Row]:
-    rows: Iterator[Row] = plugin("mmats.journal", "rows")(
-        Profile.of(profile_name).journal_dir, **chosen
-    )
+def _rows(profile: Profile, **chosen: Any) -> Iterator[Row]:
+    rows: Iterator[Row] = plugin("mmats.journal", "rows")(profile.journal_dir, **chosen)
     return rows
 
 
@@ -212,13 +223,14 @@ def _print_result(result: Any, *, has_key: bool, anchor_count: int) -> None:
 
 
 def _text_line(row: Row) -> str:
-    who = " ".join(str(row[name]) for name in ("strategy", "instrument") if name in row)
+    placed = (str(row.get(name, _ALL)) for name in ("strategy", "instrument"))
+    who = " ".join(name for name in placed if name != _ALL)
     told = [f"{name}={row[name]}" for name in _FIELDS if name in row]
     data = row.get("data", {})
-    told += [f"{key}={_plain(value)}" for key, value in data.items() if key != "strategy"]
+    told += [f"{k}={_plain(v)}" for k, v in data.items() if k != "strategy" and k not in _LONG]
     moment = datetime.fromtimestamp(row["ts_ns"] // 10**9, UTC)
     fraction = row["ts_ns"] % 10**9 // 1000
-    head = f"{row['seq']:>8}  {moment:%Y-%m-%d %H:%M:%S}.{fraction:06d}  {row['kind']:<12}"
+    head = f"{row['seq']:>8}  {moment:%Y-%m-%d %H:%M:%S}.{fraction:06d}  {row['kind']:<15}"
     return _visible("  ".join(part for part in (head, who, " ".join(told)) if part))
 
 

@@ -68,7 +68,8 @@ def status(
         if as_json:
             click.echo(orjson.dumps({"link": "lost", "error": str(error), "processes": processes}))
         for process in processes:
-            err().print(f"process {_pairs(process)}", markup=False)
+            facts = {key: item for key, item in process.items() if key != "name" and item != ""}
+            err().print(f"process {process['name']:<12} {_pairs(facts)}", markup=False)
         leave(error)
     with client:
         if as_json:

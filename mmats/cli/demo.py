@@ -155,7 +155,7 @@ def _print(summary: dict[str, Any]) -> None:
         f"  signals   {summary['signals']}, denied by the risk gate {summary['denials']}",
         f"  orders    {summary['orders']}, fills {summary['fills']}",
         "  journal   " + (f"{findings} findings" if findings else "verified: nothing missing"),
-        "next: mmats up --config config.example.toml, or mmats demo --backtest for a report",
+        "next: README.md, from step 1; mmats demo --backtest shows a report",
     ]
     for line in lines:
         out().print(line, markup=False, highlight=False)

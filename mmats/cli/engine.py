@@ -13,7 +13,7 @@ EXIT_FAULT = 1  # trading had to end; bad input is 2
 
 
 @click.command(hidden=True)
-@click.option("--config", type=click.Path(path_type=Path), required=True)
+@click.option("--config", type=click.Path(path_type=Path), required=True, help="TOML file.")
 @click.option("--profile", type=click.Choice(PROFILES), help="Default: the configuration's.")
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of all profiles.")
 def engine(config: Path, profile: str | None, home: Path | None) -> None:

@@ -20,7 +20,7 @@ REPLAY_QUEUE_MAX = 256
 
 
 @click.command()
-@click.option("--config", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--profile", "profile_name", required=True, type=click.Choice(PROFILES))
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of all profiles.")
 @click.option("--feed-speed", help='Of stored data: "1x", "60x" or "max"; else as configured.')

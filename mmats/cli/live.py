@@ -33,6 +33,7 @@ _POSITION = ("quantity", "average", "unrealized", "realized")
 _STRATEGY = ("enabled", "mode", "signals", "error")
 _FEED = ("state", "lag_ms", "events", "gaps", "refused")
 _MARKET = ("last", "bid", "ask", "stale")
+_TOLD = ("realized", "stop_loss", "take_profit")  # of an event, after what was traded
 
 
 class View:
@@ -79,7 +80,6 @@ class View:
         head = Text()
         head.append(f" {printable(mode).upper()} ", _MODES.get(mode, "reverse"))
         head.append(f" {printable(engine.get('profile', self._client.profile.name))}")
-        head.append(f"  run {printable(engine.get('run', self._client.run))}")
         if "state" in engine:
             head.append(f"  {self._figure(engine['state'])}")
         head.append(f"  up {self._uptime(engine.get('started_ns'))}")
@@ -89,6 +89,7 @@ class View:
         if arm != "armed":
             head.append(f"  NOT ARMED: {printable(arm)}", "bold red")
         head.append(f"  {_clock(time.time_ns())} UTC", "dim")
+        head.append(f"\n run {printable(engine.get('run', self._client.run))}", "dim")
         return head
 
     def _alarms(self) -> list[Text]:
@@ -157,7 +158,7 @@ class View:
         if last:
             yield Text(f"last {kind}s", "dim")
         for value in reversed(last):
-            yield Text(f"  {event_line(value)}", no_wrap=True, overflow="ellipsis")
+            yield Text(f"  {event_text(value)}", no_wrap=True, overflow="ellipsis")
 
     def _value(self, key: str) -> dict[str, Any]:
         value = self._state.get(key)
@@ -183,6 +184,18 @@ class View:
         seconds = max(0, (time.time_ns() - started_ns) // 10**9)
         hours, rest = divmod(seconds, 3_600)
         return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+def event_text(value: Any) -> str:
+    """Return a signal or a fill as a sentence, what matters first; anything else as a line."""
+    if not isinstance(value, dict) or not {"ts_ns", "side", "quantity", "symbol"} <= value.keys():
+        return event_line(value)
+    price = f" at {value['price']}" if value.get("price") else ""
+    told = f"{value['side']} {value['quantity']} {value['symbol']}{price}, {value.get('strategy')}"
+    extra = "".join(
+        f", {name.replace('_', ' ')} {value[name]}" for name in _TOLD if value.get(name)
+    )
+    return f"{_clock(value['ts_ns'])}  {printable(told)}{printable(extra)}"
 
 
 def event_line(value: Any) -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -16,22 +17,25 @@ from mmats.model.errors import ConfigError
 from mmats.model.profile import PROFILES, Profile
 from mmats.supervisor.alarm import Alarm
 from mmats.supervisor.children import ChildSpec, Part, python_child
+from mmats.supervisor.pids import children_state
 from mmats.supervisor.supervisor import Supervisor
 
+ANSWER_S_MAX = 30.0
+DEFAULT_PROFILE = "paper"  # of the verbs that look at a running engine
 _READY = b"up\n"
 REHEARSAL = "rehearsal"
 """Venues of this name, or one that begins with it, are simulated: `mmats up` starts them."""
 
 
 @click.command()
-@click.option("--config", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--profile", "profile_name", type=click.Choice(PROFILES), help="As configured.")
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where profiles are; $MMATS_HOME, else ~/.mmats.",
 )
-@click.option("--detach", is_flag=True, help="Return once all is started; it goes on unseen.")
+@click.option("--detach", is_flag=True, help="Return once the engine answers; it goes on unseen.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.pass_context
 def up(
@@ -128,9 +132,33 @@ def _detach(file: Path, profile: Profile) -> int:
         )
     os.close(writer)
     with open(reader, "rb") as pipe:
-        if pipe.read() == _READY:
-            err().print(f"started as process {process.pid}; `mmats down` stops it", markup=False)
-            return 0
+        is_started = pipe.read() == _READY
+    if is_started and (answer := _wait_engine(process, profile)):
+        err().print(f"started as process {process.pid}{answer}", markup=False)
+        return 0
     code = process.wait()
     err().print(output.read_text(errors="replace").rstrip(), markup=False)
     return code or 1
+
+
+def _wait_engine(process: subprocess.Popen[bytes], profile: Profile) -> str:
+    """Wait until the engine takes commands; return what to say, or nothing where all has ended."""
+    ends_s = time.monotonic() + ANSWER_S_MAX
+    while process.poll() is None:
+        if _is_ready(profile):
+            option = "" if profile.name == DEFAULT_PROFILE else f" --profile {profile.name}"
+            return f"; `mmats status{option}` shows it, `mmats down{option}` stops it"
+        if time.monotonic() >= ends_s:
+            return "; its engine does not answer yet: see `mmats status`"
+        time.sleep(0.05)
+    return ""
+
+
+def _is_ready(profile: Profile) -> bool:
+    """Whether the engine that runs has written that it takes commands."""
+    try:
+        ready = (profile.run_dir / "engine.ready").read_text("ascii").split()[0]
+    except (OSError, IndexError):
+        return False
+    engines = (state for state in children_state(profile) if state.name == "engine")
+    return any(state.is_alive and str(state.pid) == ready for state in engines)

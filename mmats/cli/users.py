@@ -1,5 +1,6 @@
 """`mmats users add | list | revoke | passphrase | keypair`."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,12 @@ def revoke(name: str, name_of_profile: str, home: Path | None) -> None:
 @_HOME
 def passphrase(name_of_profile: str, home: Path | None) -> None:
     """Set the admin passphrase, which is asked for on the terminal or read from stdin."""
-    text: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    if sys.stdin.isatty():
+        text: str = click.prompt(
+            "New passphrase", hide_input=True, confirmation_prompt=True, err=True
+        )
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
     _store(name_of_profile, home).set_passphrase(text)
     err().print("the passphrase is set")
 

@@ -26,7 +26,7 @@ REPORTS_MAX = 16_384  # rows of one message
 
 
 @click.command()
-@click.option("--config", "path", required=True, type=click.Path(path_type=Path))
+@click.option("--config", "path", required=True, type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--profile", "profile_name", default="dev", type=click.Choice(PROFILES))
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of the profiles.")
 @click.option(

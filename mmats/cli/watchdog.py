@@ -21,7 +21,7 @@ VENUE_ACCESS = "mmats.venue_access"
 
 
 @click.command(hidden=True)
-@click.option("--config", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--profile", "profile_name", type=click.Choice(PROFILES), help="As configured.")
 @click.option("--home", type=click.Path(path_type=Path), help="Where profiles are.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds of silence; as configured.")

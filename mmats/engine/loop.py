@@ -116,6 +116,7 @@ class TradingLoop:
                 return self._stopping
             if time.monotonic_ns() >= self._stop_due_ns or not self._cancels_wait():
                 self._has_ended = True
+                self._is_dirty = True  # the last state has everything that was recorded
                 self.note("run.ended", reason=self._stopping, fault=self.fault)
 
     def turn(self) -> None:
@@ -125,19 +126,24 @@ class TradingLoop:
         now_ns = time.monotonic_ns()
         self._turn_ns = now_ns
         try:
-            if ready & Ready.VENUE:
-                self._take_reports()
-            self._take_commands()
-            if ready & Ready.FEED:
-                self._take_frames()
-            if now_ns >= self._timer_due_ns:
-                self._timer_due_ns = now_ns + TIMER_NS
-                self._on_timer()
+            if not self._has_ended:
+                self._take_inputs(ready)
         except EngineFault as error:
             self._end_trading(str(error))
         self._settle(now_ns)
         self._publisher.turn_ended(now_ns)
         self._publisher.publish(now_ns)
+
+    def _take_inputs(self, ready: Ready) -> None:
+        """Deal with what has come; not after the end of the run, which the last state is of."""
+        if ready & Ready.VENUE:
+            self._take_reports()
+        self._take_commands()
+        if ready & Ready.FEED:
+            self._take_frames()
+        if self._turn_ns >= self._timer_due_ns:
+            self._timer_due_ns = self._turn_ns + TIMER_NS
+            self._on_timer()
 
     def _timeout_ms(self) -> int:
         if self._unsent is not None or (self._writer.is_idle and self._pending()):

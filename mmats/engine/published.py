@@ -16,9 +16,9 @@ from mmats._core import (
 from mmats.engine.session import Session
 from mmats.model.instrument import MONEY_SCALE, Instrument
 from mmats.model.messages import PRIVATE, PUBLIC
+from mmats.risk.limits import limit_texts
 
 Changes = dict[str, Any]
-_NO_LIMIT = 2**63 - 1
 
 
 def money_text(units: int) -> str:
@@ -170,8 +170,9 @@ def _limits(session: Session) -> Changes:
     return {
         f"limit:{level}:{name}:{limit}": value
         for level, name, index in scopes
-        for limit, value in session.gate.limits(level, index).items()
-        if value != _NO_LIMIT and limit != "trading_state"
+        for limit, value in limit_texts(
+            level, session.gate.limits(level, index), session.config.account.currency
+        ).items()
     }
 
 

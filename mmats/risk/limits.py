@@ -9,6 +9,7 @@ from mmats._core import NO_LIMIT, RiskGate, TradingState
 from mmats.config import Config
 from mmats.config.units import Limit, Money, Percent, Rate
 from mmats.model.errors import ConfigError
+from mmats.model.instrument import MONEY_SCALE
 
 TRADING_STATES = {
     "active": TradingState.TRADING_ACTIVE,
@@ -16,13 +17,15 @@ TRADING_STATES = {
     "halted": TradingState.TRADING_HALTED,
 }
 _LOSSES_AND_EXPOSURE = ("daily_loss_max", "drawdown_max", "exposure_max", "gross_exposure_max")
+_MONEY = ("order_notional_min", "order_notional_max", "position_notional_max")
+_COUNT_MAX = 2**31 - 1
 _LIFTED = {  # what "none" means for the other limits
     "message_rate_max": {"messages_max": NO_LIMIT, "message_window_ns": 0},
     "price_collar": {"price_collar_ppm": NO_LIMIT},
     "order_notional_min": {"order_notional_min": 0},
     "order_notional_max": {"order_notional_max": NO_LIMIT},
     "position_notional_max": {"position_notional_max": NO_LIMIT},
-    "open_orders_max": {"open_orders_max": 2**31 - 1},
+    "open_orders_max": {"open_orders_max": _COUNT_MAX},
 }
 MARKET_BUFFER_PPM = 5_000
 """A market order may fill this much beyond the mark; reserved on top of its notional."""
@@ -110,6 +113,36 @@ def limit_fields(name: str, value: object, currency: str) -> dict[str, int]:
             return {name: int(value)}
         case _:
             return dict(_LIFTED[name])
+
+
+def limit_texts(level: str, fields: dict[str, int], currency: str) -> dict[str, str]:
+    """Return the limits of a scope that are set, by the name and as the text of a configuration.
+
+    Parameters
+    ----------
+    level : global, market, strategy or symbol
+    fields : of `limits_t`
+    currency : of the account
+    """
+    texts: dict[str, str] = {}
+    gross = "gross_" if level == "global" else ""
+    for name in ("daily_loss", "drawdown", "exposure"):
+        share = fields.get(f"{name}_ppm", NO_LIMIT)
+        if share != NO_LIMIT:
+            texts[f"{gross if name == 'exposure' else ''}{name}_max"] = str(Percent(share))
+    for name in ("daily_loss_max", "drawdown_max", "exposure_max", *_MONEY):
+        if fields.get(name, NO_LIMIT) not in (NO_LIMIT, 0):
+            shown = f"{gross}{name}" if name == "exposure_max" else name
+            texts[shown] = str(Money(Decimal(fields[name]) / MONEY_SCALE, currency))
+    if fields.get("price_collar_ppm", NO_LIMIT) != NO_LIMIT:
+        texts["price_collar"] = str(Percent(fields["price_collar_ppm"]))
+    if fields.get("messages_max", NO_LIMIT) != NO_LIMIT:
+        texts["message_rate_max"] = str(Rate(fields["messages_max"], fields["message_window_ns"]))
+    if fields.get("open_orders_max", _COUNT_MAX) != _COUNT_MAX:
+        texts["open_orders_max"] = str(fields["open_orders_max"])
+    if level == "global":
+        texts["stop_loss_required"] = str(bool(fields["stop_loss_required"])).lower()
+    return texts
 
 
 def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:

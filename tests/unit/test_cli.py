@@ -4,6 +4,10 @@ The backtest itself is replaced by a recorder here: these tests are about the co
 """
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +24,7 @@ from mmats.model.errors import DataError, StrategyError
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = str(ROOT / "config.example.toml")
+DEMO_S_MAX = 180
 
 
 class RecordedReport:
@@ -176,15 +181,37 @@ def test_markup_in_a_message_is_printed_as_it_is(backtest):
 
 
 def test_demo_runs_on_synthetic_data_and_writes_its_page(backtest, folder):
-    result = run("demo")
+    result = run("demo", "--backtest")
     assert result.exit_code == 0
     assert (folder / "mmats-demo.html").exists()
     config = backtest.configs[0]
     assert {i.market for i in config.resolved_instruments} == {"crypto", "forex"}
     assert [str(balance) for balance in config.account.balances] == ["150 EUR"]
     assert len(config.strategies) == 2
-    run("demo", "--seed", "5", "--json")
+    run("demo", "--backtest", "--seed", "5", "--json")
     assert backtest.configs[1].backtest.seed == 5
+
+
+def test_demo_trades_on_paper_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="mmats-", dir="/tmp") as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "mmats", "demo", "--json"],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEMO_S_MAX,
+            check=False,
+        )
+        assert list(Path(folder).iterdir()) == []
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["schema"] == "mmats.demo/1"
+    assert summary["signals"] > 50
+    assert 0 < summary["fills"] <= summary["orders"] < summary["signals"] + summary["fills"]
+    assert summary["journal_findings"] == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_config_show_prints_values_with_unit_and_origin():

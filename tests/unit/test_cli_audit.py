@@ -74,7 +74,7 @@ def shown(*arguments: str) -> list[dict[str, object]]:
 def test_entries_are_shown_with_the_names_of_their_run() -> None:
     lines = run("show").stdout.splitlines()
     assert len(lines) == 7
-    assert "2023-11-14 22:13:21.000000  submitted     ema BTCUSDT.BINANCE" in lines[1]
+    assert "2023-11-14 22:13:21.000000  submitted        ema BTCUSDT.BINANCE" in lines[1]
     assert "side=buy order_id=7 lots=5" in lines[1]
     assert "reason=halted" in lines[4]
     assert "#9 BTCUSDT.BINANCE" in lines[4]
