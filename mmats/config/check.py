@@ -81,6 +81,8 @@ def check_strategies(
         if not _NAME.fullmatch(strategy.name):
             hint = "use letters, digits, - and _"
             problems.append(Problem(f"{where}.name", f"{strategy.name!r} is no valid name", hint))
+        if strategy.budget.ns == 0:
+            problems.append(Problem(f"{where}.budget", "must be longer than zero"))
         if not strategy.symbols:
             problems.append(Problem(f"{where}.symbols", "is empty"))
         for symbol in strategy.symbols:

@@ -1,6 +1,7 @@
 """What each command does to a session. Lowering risk asks for nothing; raising it asks for a
 reason and an admin who has shown the passphrase again."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -10,13 +11,14 @@ from mmats._core import Reason, Side, TradingState
 from mmats.engine.modes import Mode
 from mmats.engine.published import money_text, order_rows, position_rows, quantity_text
 from mmats.engine.runtime_limits import LimitChange, change_limit
-from mmats.engine.session import MANUAL, Session
+from mmats.engine.session import MANUAL, Session, ending_trade
 from mmats.model import messages
 from mmats.model.errors import ConfigError, StrategyError
 from mmats.model.instrument import Instrument
 from mmats.model.messages import Answer, Outcome
 
 REASON_LENGTH_MIN = 3
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
 class Selection(TypedDict, total=False):
@@ -66,9 +68,15 @@ class CommandDesk:
         ----------
         may_raise : an admin has shown the passphrase within the last minutes
         now_ns : time of the session
+
+        Raises
+        ------
+        EngineFault
+            Trading has ended with it.
         """
         try:
-            result = self._actions[name](body, may_raise, now_ns)
+            with ending_trade():
+                result = self._actions[name](body, may_raise, now_ns)
         except Refusal as refusal:
             return Answer(outcome=Outcome.REFUSED, code=refusal.code, text=refusal.text)
         except (ConfigError, StrategyError) as error:
@@ -208,6 +216,9 @@ class CommandDesk:
         instrument = self._instrument(body.symbol)
         index = session.catalogue.index(instrument)
         try:
+            for text in (body.quantity, body.limit, body.stop_loss, body.take_profit):
+                if text and not _DECIMAL.fullmatch(text):
+                    raise ValueError(f"{text!r} is no number such as 0.015")
             lots = instrument.lots_exact(body.quantity)
             limit, stop, target = (
                 instrument.ticks_exact(text) if text else 0

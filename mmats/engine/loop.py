@@ -96,7 +96,7 @@ class TradingLoop:
         self._has_ended = False
         self._killed = ""
         self._last_image = b""
-        self._venue_gaps = 0
+        self._venue_gaps = self._bad_frames = 0
         self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         writer.on_done(bus.wake)
         control.on_command(bus.wake)
@@ -188,9 +188,16 @@ class TradingLoop:
         for frame in self._bus.feed_frames(FRAMES_A_TURN):
             problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
             if problem:
-                self.note("feed", feed=frame.feed, problem=problem)
+                self._break(frame.feed, problem)
             if frame.kind is FrameKind.DATA and len(frame.events) and not self.fault:
                 self._play(frame.events)
+
+    def _break(self, feed: int, problem: str) -> None:
+        """Nobody knows what a feed would have said: write it down, and begin its books anew."""
+        self.note("feed", feed=feed, problem=problem)
+        if not self.fault:
+            self._record(Input.BREAK, self.session.pipeline.now_ns)
+            self.session.feed_broken()
 
     def _play(self, rows: NDArray[np.void]) -> None:
         self._record(Input.EVENTS, 0, rows.view("u1").data)
@@ -225,6 +232,12 @@ class TradingLoop:
             self._command(
                 "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
             )
+        for feed in self._feeds.lost(self._turn_ns):
+            self._break(feed, "lost: it is silent")
+        bad_frames = self._bus.counters()["bad_frames"]
+        if bad_frames != self._bad_frames:
+            self.note("feed", problem="frames that are none", count=bad_frames - self._bad_frames)
+            self._bad_frames = bad_frames
         for what, facts in self._control.take_audit():
             self.note(what, **facts)
         stop = self._stop_asked()
@@ -377,8 +390,10 @@ class TradingLoop:
             if self.session.port is not None:
                 self.session.controls.cancel_all(self.session.pipeline.now_ns)
                 self._send_cancels(self.session.port)
-        for command, _ in self._answers:
+        lost = self._in_flight.answers if self._in_flight is not None else []
+        for command, _ in [*lost, *self._answers]:
             self._control.answer(command, Answer(outcome=Outcome.UNKNOWN, text=reason))
+        self._in_flight = None
         self._answers = []
         self._notes = []
         self._stopping = self._stopping or reason

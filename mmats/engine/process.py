@@ -158,8 +158,7 @@ class Engine:
         return writer, recovered
 
     def _watch(self, log: Any) -> CallWatch:
-        budgets = [table.budget.ns for table in self.config.strategies]
-        budget_ns = max(budgets, default=250_000_000)
+        budgets_ns = [table.budget.ns for table in self.config.strategies]
         names = [table.name for table in self.config.strategies]
 
         def report(overrun: Overrun) -> None:
@@ -170,7 +169,7 @@ class Engine:
                 interrupted=overrun.interrupted,
             )
 
-        watch = CallWatch(budget_ns, budget_ns, report)
+        watch = CallWatch(budgets_ns, report)
         self._closing.append(watch.close)
         return watch
 

@@ -16,9 +16,9 @@ from mmats._core import (
 from mmats.engine.session import Session
 from mmats.model.instrument import MONEY_SCALE, Instrument
 from mmats.model.messages import PRIVATE, PUBLIC
+from mmats.risk.limits import limit_texts
 
 Changes = dict[str, Any]
-_NO_LIMIT = 2**63 - 1
 
 
 def money_text(units: int) -> str:
@@ -163,15 +163,15 @@ def _trading(session: Session) -> dict[str, Any]:
 
 
 def _limits(session: Session) -> Changes:
+    currency = session.config.account.currency
     scopes = [("global", "", 0)]
     scopes += [("market", name, k) for k, name in enumerate(session.catalogue.markets)]
     scopes += [("strategy", name, k) for k, name in enumerate(session.names)]
     scopes += [("symbol", i.id, k) for k, i in enumerate(session.catalogue.instruments)]
     return {
-        f"limit:{level}:{name}:{limit}": value
+        f"limit:{level}:{name}:{limit}": text
         for level, name, index in scopes
-        for limit, value in session.gate.limits(level, index).items()
-        if value != _NO_LIMIT and limit != "trading_state"
+        for limit, text in limit_texts(level, session.gate.limits(level, index), currency).items()
     }
 
 

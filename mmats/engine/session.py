@@ -68,6 +68,7 @@ class Input(IntEnum):
     START = 5  # JSON: run, configuration and the folder that it starts from
     IMAGE = 6  # the state that the run went on from
     RESYNC = 7  # every open order is asked about; no payload
+    BREAK = 8  # market data are missing; no payload
 
 
 class EngineFault(MmatsError):
@@ -220,21 +221,30 @@ class Session:
 
     def events(self, rows: NDArray[np.void]) -> int:
         """Play market data; returns how many events were good."""
-        with _trading():
+        with ending_trade():
             return self.intake.on_events(rows)
+
+    def feed_broken(self) -> None:
+        """Market data are missing: no order book can be trusted before its next snapshot."""
+        for feed in self.config.feeds:
+            if feed.kind == "delta":
+                index = self.catalogue.index(self.config.instrument(feed.symbol))
+                self.pipeline.add_book(index).mark_reconnect()
+                if self.built_mode is Mode.PAPER:
+                    self.assembly.venue.declare_feed_broken(index)
 
     def reports(self, rows: NDArray[np.void], now_ns: int) -> None:
         """Take what the venue process says."""
         if self.port is None:
             raise EngineFault("reports arrive where no order can have left")
-        with _trading():
+        with ending_trade():
             self.foreign_reports += len(rows) - self.port.give_reports(rows)
             self.intake.on_reports(now_ns)
             self.controls.step(now_ns)
 
     def timer(self, now_ns: int) -> None:
         """Let time pass: bars close, orders expire, unknown orders are asked about."""
-        with _trading():
+        with ending_trade():
             if now_ns > self.pipeline.now_ns:
                 self.intake.on_timer(now_ns)
             if self.port is not None:
@@ -298,8 +308,8 @@ class Session:
 
 
 @contextmanager
-def _trading() -> Iterator[None]:
-    """Name what ends trading for good."""
+def ending_trade() -> Iterator[None]:
+    """Turn what ends trading for good into EngineFault."""
     try:
         yield
     except FAULTS as error:

@@ -1,6 +1,6 @@
 """Limits of a configuration in the units of the compiled gate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -16,13 +16,14 @@ TRADING_STATES = {
     "halted": TradingState.TRADING_HALTED,
 }
 _LOSSES_AND_EXPOSURE = ("daily_loss_max", "drawdown_max", "exposure_max", "gross_exposure_max")
+_OPEN_ORDERS_NO_LIMIT = 2**31 - 1
 _LIFTED = {  # what "none" means for the other limits
     "message_rate_max": {"messages_max": NO_LIMIT, "message_window_ns": 0},
     "price_collar": {"price_collar_ppm": NO_LIMIT},
     "order_notional_min": {"order_notional_min": 0},
     "order_notional_max": {"order_notional_max": NO_LIMIT},
     "position_notional_max": {"position_notional_max": NO_LIMIT},
-    "open_orders_max": {"open_orders_max": 2**31 - 1},
+    "open_orders_max": {"open_orders_max": _OPEN_ORDERS_NO_LIMIT},
 }
 MARKET_BUFFER_PPM = 5_000
 """A market order may fill this much beyond the mark; reserved on top of its notional."""
@@ -110,6 +111,42 @@ def limit_fields(name: str, value: object, currency: str) -> dict[str, int]:
             return {name: int(value)}
         case _:
             return dict(_LIFTED[name])
+
+
+def limit_texts(level: str, fields: Mapping[str, int], currency: str) -> dict[str, str]:
+    """Return the limits that hold, named and written as in the configuration.
+
+    Parameters
+    ----------
+    level : global, market, strategy or symbol
+    fields : of `limits_t`
+    currency : of the account
+    """
+    texts = {}
+    for key in ("daily_loss", "drawdown", "exposure"):
+        name = f"gross_{key}_max" if (level, key) == ("global", "exposure") else f"{key}_max"
+        ppm = fields.get(f"{key}_ppm", NO_LIMIT)
+        texts[name] = _share_text(ppm) or _money_text(fields.get(f"{key}_max", NO_LIMIT), currency)
+    for name in ("order_notional_max", "position_notional_max"):
+        texts[name] = _money_text(fields.get(name, NO_LIMIT), currency)
+    if least := fields.get("order_notional_min", 0):
+        texts["order_notional_min"] = _money_text(least, currency)
+    texts["price_collar"] = _share_text(fields.get("price_collar_ppm", NO_LIMIT))
+    messages = fields.get("messages_max", NO_LIMIT)
+    if messages != NO_LIMIT:
+        texts["message_rate_max"] = str(Rate(messages, fields["message_window_ns"]))
+    orders = fields.get("open_orders_max", _OPEN_ORDERS_NO_LIMIT)
+    texts["open_orders_max"] = "" if orders == _OPEN_ORDERS_NO_LIMIT else str(orders)
+    texts["stop_loss_required"] = "true" if fields.get("stop_loss_required", 0) else ""
+    return {name: text for name, text in texts.items() if text}
+
+
+def _share_text(ppm: int) -> str:
+    return "" if ppm == NO_LIMIT else str(Percent(ppm))
+
+
+def _money_text(units: int, currency: str) -> str:
+    return "" if units == NO_LIMIT else str(Money(Decimal(units) / 10**8, currency))
 
 
 def _scope(table: msgspec.Struct, currency: str, exposure: str = "exposure_max") -> dict[str, int]:
