@@ -1,4 +1,4 @@
-"""What the trading thread knows of each feed: alive, silent, stale or ended, its gaps and its lag."""
+"""What the trading thread knows of each feed: alive, silent, stale or ended, its gaps, its lag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

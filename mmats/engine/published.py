@@ -177,15 +177,10 @@ def _limits(session: Session) -> Changes:
 
 def public_state(session: Session) -> Changes:
     """Return every key of the public channel that comes from the core."""
-    state: Changes = {}
-    for index, terms in enumerate(session.catalogue.instruments):
-        holding = session.ledger.holding(index)
-        state[f"market:{terms.id}"] = {
-            "symbol": terms.id,
-            "market": terms.market,
-            "last": price_text(terms, holding.mark_ticks),
-            "ts_ns": holding.marked_ns,
-        }
+    state: Changes = {
+        f"market:{terms.id}": _market(session, index, terms)
+        for index, terms in enumerate(session.catalogue.instruments)
+    }
     errors = {name: text for name, _, _, text in session.pipeline.errors}
     for slot in session.pipeline.strategies:
         table = session.tables.get(slot.name)
@@ -201,6 +196,23 @@ def public_state(session: Session) -> Changes:
             "error": error.strip().splitlines()[-1] if error and not slot.enabled else "",
         }
     return state
+
+
+def _market(session: Session, index: int, terms: Instrument) -> dict[str, Any]:
+    holding = session.ledger.holding(index)
+    market = {
+        "symbol": terms.id,
+        "market": terms.market,
+        "last": price_text(terms, holding.mark_ticks),
+        "ts_ns": holding.marked_ns,
+    }
+    book = session.books.get(index)
+    if book is not None:
+        bid, ask = book.best_bid, book.best_ask
+        market["bid"] = price_text(terms, bid[0]) if bid else ""
+        market["ask"] = price_text(terms, ask[0]) if ask else ""
+        market["book"] = "live" if book.is_live else "stale"
+    return market
 
 
 # -- journal records as events ---------------------------------------------------------------------

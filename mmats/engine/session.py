@@ -32,7 +32,7 @@ from mmats._core import (
 )
 from mmats.config import Config
 from mmats.config.schema import StrategyTable
-from mmats.engine.assembly import Catalogue, assemble, initialize
+from mmats.engine.assembly import Catalogue, assemble, feeds_by_instrument, initialize
 from mmats.engine.loader import create_strategy, explain, source_hash
 from mmats.engine.migrate import Names, remap
 from mmats.engine.modes import Mode, is_advisory
@@ -145,6 +145,11 @@ class Session:
             not_found_after_ns=engine.not_found_after.ns,
         )
         self.controls = Controls(self.pipeline)
+        self.books = {
+            index: self.pipeline.add_book(index)
+            for index, feed in feeds_by_instrument(config, self.catalogue)
+            if feed.kind == "delta"
+        }
         self._image = StateImage(self.pipeline, self.port)
         for table in config.strategies:
             if not table.enabled:
@@ -226,12 +231,10 @@ class Session:
 
     def feed_broken(self) -> None:
         """Market data are missing: no order book can be trusted before its next snapshot."""
-        for feed in self.config.feeds:
-            if feed.kind == "delta":
-                index = self.catalogue.index(self.config.instrument(feed.symbol))
-                self.pipeline.add_book(index).mark_reconnect()
-                if self.built_mode is Mode.PAPER:
-                    self.assembly.venue.declare_feed_broken(index)
+        for index, book in self.books.items():
+            book.mark_reconnect()
+            if self.built_mode is Mode.PAPER:
+                self.assembly.venue.declare_feed_broken(index)
 
     def reports(self, rows: NDArray[np.void], now_ns: int) -> None:
         """Take what the venue process says."""

@@ -366,7 +366,8 @@ def test_a_viewer_can_look_and_do_nothing(here: Place) -> None:
         for refused in (viewer.halt(), viewer.flatten(), viewer.submit_order("X", "buy", "1"),
                         viewer.down(), viewer.set_limit("daily_loss_max", "1%")):  # fmt: skip
             assert (refused.outcome, refused.code) == (Outcome.REFUSED, "ROLE")
-        assert not viewer.state.below("order") and "account" not in viewer.state
+        assert not viewer.state.below("order")
+        assert "account" not in viewer.state
     with here.client() as trader:
         assert trader.state["trading"]["global"] == "active"
 
