@@ -69,7 +69,11 @@ class Engine:
     def _trade(self) -> str:
         config, profile = self.config, self.profile
         self._check()
-        profile.create()
+        try:
+            profile.create()
+        except OSError as error:
+            hint = "it must be a folder of this user, and nothing else"
+            raise ConfigError(f"can't be used: {error}", str(profile.root), hint) from error
         self._opened(FileLock(profile.lock_file, "an engine"))
         self._opened(self._logs().start())
         log = get_logger("engine")

@@ -1,4 +1,4 @@
-"""Strategies that raise, hang or answer nonsense: they are stopped, the others and the engine not."""
+"""Strategies that raise, hang or answer nonsense end alone: the others and the engine go on."""
 
 import pytest
 
