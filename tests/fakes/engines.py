@@ -75,6 +75,7 @@ class Place:
         self.passphrase = ""
         self.engine: subprocess.Popen[str]  # set by who starts it
         self._processes: list[subprocess.Popen[str]] = []
+        self._supervisors: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str) -> Path:
         """Put a file beside the configuration, such as a strategy."""
@@ -96,6 +97,20 @@ class Place:
         )
         self._processes.append(process)
         return process
+
+    def supervise(self) -> subprocess.Popen[str]:
+        """`mmats up`, which starts the rest."""
+        up = subprocess.Popen(
+            [sys.executable, "-m", "mmats", "up", "--config", str(self.config)],
+            cwd=ROOT,
+            env={**environment(), "MMATS_HOME": str(self.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._supervisors.append(up)
+        return up
 
     def mmats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
@@ -129,7 +144,10 @@ class Place:
         return found
 
     def stop(self) -> None:
-        """Kill what still runs."""
+        """Stop what still runs, gently where it has children of its own."""
+        for up in self._supervisors:
+            up.terminate()
+            up.communicate(timeout=30)
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
