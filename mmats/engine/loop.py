@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
+from mmats.engine.merging import cut
 from mmats.engine.published import record_event
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.messages import Answer, Command, Outcome
-from mmats.ports.bus import FrameKind, IControlServer, IEngineBus, Ready
+from mmats.ports.bus import FeedFrame, IControlServer, IEngineBus, Ready
 from mmats.ports.clock import IEngineClock
 from mmats.ports.journal import Group, IJournalWriter, Note
 
 FRAMES_A_TURN = 64
+FRAMES_AT_ONCE = 8
+EVENTS_AT_ONCE = 1024
+RECORDS_GATHERED = 8_192
+"""So many records in the ring are taken out of it, to go with the next group."""
+RECORDS_WAITING_MAX = 16_384
+"""With more the journal is behind: market data wait in their pipe."""
 REPORTS_A_TURN = 64
 COMMANDS_A_TURN = 32
 TIMER_NS = 100_000_000
@@ -36,6 +43,9 @@ STOP_NS_MAX = 3_000_000_000
 """So long a clean stop waits for the venue to confirm cancels."""
 RECONCILE_NS = 30_000_000_000
 """So often the venue is asked about every open order."""
+
+
+NO_RECORDS: NDArray[np.void] = np.empty(0, RECORD_DTYPE)
 
 
 class Recorder(Protocol):
@@ -50,7 +60,7 @@ class InFlight:
     """A group on its way to the disk, and what waits for it."""
 
     number: int = 0
-    records: NDArray[np.void] = field(default_factory=lambda: np.empty(0, RECORD_DTYPE))
+    records: NDArray[np.void] = field(default_factory=lambda: NO_RECORDS)
     requests: int = 0  # of the execution port, that may leave once it is durable
     decided_ns: int = 0  # monotonic, when the first event that led to them was taken
     notes: tuple[Note, ...] = ()
@@ -87,6 +97,8 @@ class TradingLoop:
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
         self._group_number = 0
+        self._gathered: list[NDArray[np.void]] = []
+        self._gathered_count = 0
         self._unsent: NDArray[np.void] | None = None
         self._is_dirty = True
         self._turn_ns = self._decided_ns = 0
@@ -148,9 +160,7 @@ class TradingLoop:
 
     def note(self, kind: str, **data: object) -> None:
         """Write a fact into the journal with the next group."""
-        self._notes.append(
-            Note(kind, self._clock.now_ns(), data, self.session.journal.waiting_count)
-        )
+        self._notes.append(Note(kind, self._clock.now_ns(), data, self._records_waiting))
 
     # -- inputs ----------------------------------------------------------------------------------
 
@@ -163,6 +173,7 @@ class TradingLoop:
         for rows in self._bus.reports(REPORTS_A_TURN):
             if self.fault:
                 continue
+            self._gather()
             self._record(Input.REPORTS, now_ns, rows.view("u1").data)
             foreign = self.session.foreign_reports
             self.session.reports(rows, now_ns)
@@ -185,12 +196,25 @@ class TradingLoop:
                 self._is_dirty = True
 
     def _take_frames(self) -> None:
-        for frame in self._bus.feed_frames(FRAMES_A_TURN):
-            problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
-            if problem:
-                self._break(frame.feed, problem)
-            if frame.kind is FrameKind.DATA and len(frame.events) and not self.fault:
-                self._play(frame.events)
+        for _ in range(FRAMES_A_TURN // FRAMES_AT_ONCE):
+            if self._records_waiting > RECORDS_WAITING_MAX:
+                return
+            frames = self._bus.feed_frames(FRAMES_AT_ONCE)
+            for frame in frames:
+                self._take_frame(frame)
+            if len(frames) < FRAMES_AT_ONCE:
+                return
+
+    def _take_frame(self, frame: FeedFrame) -> None:
+        problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
+        if problem:
+            self._break(frame.feed, problem)
+        start = 0
+        while start < len(frame.events) and not self.fault:
+            end = cut(frame.events, start, EVENTS_AT_ONCE)
+            self._gather()
+            self._play(frame.events[start:end])
+            start = end
 
     def _break(self, feed: int, problem: str) -> None:
         """Nobody knows what a feed would have said: write it down, and begin its books anew."""
@@ -300,10 +324,19 @@ class TradingLoop:
 
     # -- durability ------------------------------------------------------------------------------
 
+    @property
+    def _records_waiting(self) -> int:
+        return self._gathered_count + self.session.journal.waiting_count
+
+    def _gather(self, least: int = RECORDS_GATHERED) -> None:
+        """Make room in the ring of records."""
+        if self.session.journal.waiting_count >= least:
+            records = self.session.journal.take()
+            self._gathered.append(records)
+            self._gathered_count += len(records)
+
     def _pending(self) -> bool:
-        return bool(
-            self._is_dirty or self._notes or self._answers or self.session.journal.waiting_count
-        )
+        return bool(self._is_dirty or self._notes or self._answers or self._records_waiting)
 
     def _is_settled(self) -> bool:
         if self._writer.failure is not None:
@@ -332,7 +365,8 @@ class TradingLoop:
     def _commit(self) -> None:
         session = self.session
         self._group_number += 1
-        records = session.journal.take()
+        self._gather(1)
+        records = np.concatenate([NO_RECORDS, *self._gathered])
         flight = InFlight(
             self._group_number,
             records,
@@ -347,6 +381,7 @@ class TradingLoop:
             image = b""
         self._last_image = image or self._last_image
         self._notes, self._answers, self._is_dirty = [], [], False
+        self._gathered, self._gathered_count = [], 0
         self._in_flight = flight
         self._writer.submit(
             Group(

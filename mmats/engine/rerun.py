@@ -16,7 +16,7 @@ from mmats.engine.commands import CommandDesk
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.errors import DataError
 
-TAKE_EVERY = 1000  # inputs; the ring has room for many more records than these make
+TAKE_RECORDS = 8_192  # the ring has room for many more than the next input makes
 
 
 @dataclass
@@ -61,7 +61,7 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
         for kind, ts_ns, payload in inputs:
             result.inputs += 1
             _apply(session, desk, Input(kind), ts_ns, payload)
-            if result.inputs % TAKE_EVERY == 0:
+            if session.journal.waiting_count >= TAKE_RECORDS:
                 taken.append(session.journal.take())
     except EngineFault as error:
         result.fault = str(error)

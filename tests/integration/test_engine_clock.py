@@ -86,7 +86,13 @@ def make(clock: FakeClock) -> tuple[TradingLoop, NoControl, MemoryWriter]:
     session, bus, control, writer = Session(small_config()), NoBus(), NoControl(), MemoryWriter()
     seen = FeedsSeen(10**9)
     publisher = Publisher(
-        session, control, writer, bus, seen, EngineMetrics(), {}  # type: ignore[arg-type]
+        session,
+        control,
+        writer,
+        bus,
+        seen,
+        EngineMetrics(),
+        {},  # type: ignore[arg-type]
     )
     loop = TradingLoop(
         session,

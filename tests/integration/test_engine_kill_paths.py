@@ -39,7 +39,7 @@ def trading(state: Any) -> str:
 
 
 def test_a_full_journal_ends_the_engine_and_loses_nothing_acknowledged() -> None:
-    with place(speed="60000x", days=300, strategies=TABLE) as here:
+    with place(days=300, strategies=TABLE) as here:
         here.write("busy.py", BUSY)
         here.config.write_text(here.config.read_text() + "[journal]\nsize_max = 2500000\n")
         engine = here.start("engine")
