@@ -14,7 +14,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
+from mmats._core import (
+    RECORD_DTYPE,
+    REQUEST_DTYPE,
+    ExecutionPort,
+    OrderState,
+    RequestKind,
+    open_orders,
+)
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.merging import cut
@@ -41,11 +48,13 @@ IMAGE_NS = 5_000_000_000
 """Events alone move peaks and day ends: at least this often the state is committed again."""
 STOP_NS_MAX = 3_000_000_000
 """So long a clean stop waits for the venue to confirm cancels."""
+VENUE_SILENT_NS = 1_000_000_000
 RECONCILE_NS = 30_000_000_000
 """So often the venue is asked about every open order."""
 
 
 NO_RECORDS: NDArray[np.void] = np.empty(0, RECORD_DTYPE)
+NO_REQUESTS: NDArray[np.void] = np.empty(0, REQUEST_DTYPE)
 
 
 class Recorder(Protocol):
@@ -108,7 +117,8 @@ class TradingLoop:
         self._has_ended = False
         self._killed = ""
         self._last_image = b""
-        self._venue_gaps = self._bad_frames = 0
+        self._venue_gaps = self._venue_session = self._bad_frames = 0
+        self._greeted_ns = 0
         self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         writer.on_done(bus.wake)
         control.on_command(bus.wake)
@@ -181,11 +191,23 @@ class TradingLoop:
                 count = self.session.foreign_reports - foreign
                 self.note("incident", what="reports that are malformed or not ours", count=count)
             self._is_dirty = True
-        gaps = int(self._bus.venue_state().get("gaps", 0))
+        state = self._bus.venue_state()
+        gaps, session = int(state.get("gaps", 0)), int(state.get("session", 0))
+        known, self._venue_session = self._venue_session, session
         if gaps != self._venue_gaps:
             self._venue_gaps = gaps
             self.note("venue", problem="messages of the venue were lost", gaps=gaps)
             self._ask_venue(now_ns)
+        elif known not in (0, session):
+            self.note("venue", problem="the venue was started anew")
+            self._ask_venue(now_ns)
+
+    def _greet_venue(self) -> None:
+        """A venue that is silent may be a new one, which does not know us yet."""
+        heard_ns = int(self._bus.venue_state().get("last_recv_monotonic_ns", 0))
+        if self._turn_ns - max(heard_ns, self._greeted_ns) > VENUE_SILENT_NS:
+            self._greeted_ns = self._turn_ns
+            self._bus.send_requests(NO_REQUESTS)
 
     def _ask_venue(self, now_ns: int) -> None:
         """Have the venue tell again what it knows of every open order."""
@@ -271,8 +293,10 @@ class TradingLoop:
             now_ns = self._clock.now_ns()
             self._record(Input.TIMER, now_ns)
             self.session.timer(now_ns)
-            if self.session.port is not None and self._turn_ns >= self._reconcile_due_ns:
-                self._ask_venue(now_ns)
+            if self.session.port is not None:
+                self._greet_venue()
+                if self._turn_ns >= self._reconcile_due_ns:
+                    self._ask_venue(now_ns)
 
     # -- commands --------------------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ def make(clock: FakeClock) -> tuple[TradingLoop, NoControl, MemoryWriter]:
 @pytest.mark.parametrize("jump_ns", [HOUR_NS, -HOUR_NS, 6 * 10**9, -6 * 10**9])
 def test_a_jump_pauses_trading_and_is_written_down(jump_ns: int) -> None:
     clock = FakeClock()
-    loop, control, writer = make(clock)
+    loop, _, writer = make(clock)
     loop.turn()
     loop.turn()
     assert loop.session.gate.limits("global", 0)["trading_state"] == 1
