@@ -83,6 +83,8 @@ def check_strategies(
         if not _NAME.fullmatch(strategy.name) or strategy.name == _RESERVED:
             hint = f"use up to 64 letters, digits, - and _; {_RESERVED} is taken"
             problems.append(Problem(f"{where}.name", f"{strategy.name!r} is no valid name", hint))
+        if strategy.budget.ns == 0:
+            problems.append(Problem(f"{where}.budget", "must be longer than zero"))
         if not strategy.symbols:
             problems.append(Problem(f"{where}.symbols", "is empty"))
         for symbol in strategy.symbols:

@@ -3,7 +3,7 @@
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from mmats.model.errors import StrategyError
 from mmats.ports.strategy import IStrategy
 
 _METHODS = ("on_market_data", "on_signal_result", "on_order_book")
+PAUSE_S_MIN = 0.002
+"""The watch looks at most so often: it needs the interpreter that it lets others have."""
 _Slot = tuple[int, int]  # strategy index, monotonic start in ns
 
 
@@ -33,23 +35,26 @@ class Overrun:
 
 
 class CallWatch:
-    """Tells of calls over `budget_ns`; interrupts those over `limit_ns`.
+    """Tells of calls over their strategy's budget; interrupts those that go on.
 
     A strategy is interrupted between two instructions of Python. A call into C that does not come
     back (a socket without a timeout, a sleep) is told, and interrupted once it does come back.
 
     Parameters
     ----------
-    budget_ns : time a call may take; above it `report` is told, once a call
-    limit_ns : time after which StrategyTimeout is raised in it, again and again until it ends
+    budgets_ns : by strategy, time a call may take; above it `report` is told, once a call
+    grace_ns : so long after that StrategyTimeout is raised in it, again and again until it ends
     report : called on the watching thread; it must not touch what belongs to the trading thread
     """
 
-    def __init__(self, budget_ns: int, limit_ns: int, report: Callable[[Overrun], None]) -> None:
-        if not 0 < budget_ns <= limit_ns:
-            raise ValueError("the budget must be above 0 and not above the limit")
-        self._budget_ns = budget_ns
-        self._limit_ns = limit_ns
+    def __init__(
+        self, budgets_ns: Sequence[int], report: Callable[[Overrun], None], *, grace_ns: int = 0
+    ) -> None:
+        if min(budgets_ns, default=1) <= 0 or grace_ns < 0:
+            raise ValueError("a budget must be above 0, and no grace below it")
+        self._budgets_ns = tuple(budgets_ns)
+        self._grace_ns = grace_ns
+        self._pause_s = max(min(budgets_ns, default=10**9) / 2e9, PAUSE_S_MIN)
         self._report = report
         self._slot: _Slot | None = None
         self._interrupting = False
@@ -111,18 +116,20 @@ class CallWatch:
     def _watch(self) -> None:
         told: _Slot | None = None
         interrupted_ns = 0
-        while not self._ended.wait(self._budget_ns / 2e9):
+        while not self._ended.wait(self._pause_s):
             slot = self._slot
             if slot is None:
                 continue
             elapsed_ns = time.monotonic_ns() - slot[1]
-            if elapsed_ns <= self._budget_ns:
+            budget_ns = self._budgets_ns[slot[0]]
+            if elapsed_ns <= budget_ns:
                 continue
             if told is not slot:
                 told = slot
                 interrupted_ns = 0
                 self._report(Overrun(slot[0], elapsed_ns, interrupted=False))
-            if elapsed_ns - interrupted_ns > self._limit_ns and self._interrupt(slot):
+            limit_ns = budget_ns + self._grace_ns
+            if elapsed_ns - interrupted_ns > limit_ns and self._interrupt(slot):
                 if not interrupted_ns:
                     self._report(Overrun(slot[0], elapsed_ns, interrupted=True))
                 interrupted_ns = elapsed_ns

@@ -1,6 +1,7 @@
 """What each command does to a session. Lowering risk asks for nothing; raising it asks for a
 reason and an admin who has shown the passphrase again."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -17,6 +18,7 @@ from mmats.model.instrument import Instrument
 from mmats.model.messages import Answer, Outcome
 
 REASON_LENGTH_MIN = 3
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
 class Selection(TypedDict, total=False):
@@ -66,6 +68,11 @@ class CommandDesk:
         ----------
         may_raise : an admin has shown the passphrase within the last minutes
         now_ns : time of the session
+
+        Raises
+        ------
+        EngineFault
+            Trading has ended with it.
         """
         try:
             with trading():
@@ -209,6 +216,9 @@ class CommandDesk:
         instrument = self._instrument(body.symbol)
         index = session.catalogue.index(instrument)
         try:
+            for text in (body.quantity, body.limit, body.stop_loss, body.take_profit):
+                if text and not _DECIMAL.fullmatch(text):
+                    raise ValueError(f"{text!r} is no number such as 0.015")
             lots = instrument.lots_exact(body.quantity)
             limit, stop, target = (
                 instrument.ticks_exact(text) if text else 0

@@ -1,4 +1,4 @@
-"""What the trading thread knows of each feed: alive, silent, stale or ended, and its lag."""
+"""What the trading thread knows of each feed: alive, silent, stale or ended, its gaps, its lag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from mmats.ports.bus import FeedFrame, FrameKind
 @dataclass(slots=True)
 class _Feed:
     session: int = 0
+    sequence: int = 0
     state: str = "waiting"
     seen_ns: int = 0
     frames: int = 0
@@ -18,7 +19,7 @@ class _Feed:
 
 
 class FeedsSeen:
-    """Follows the state of each feed; nothing here changes a decision.
+    """Follows the state of each feed; tells where the order of its events has a break.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class FeedsSeen:
         self._feeds: dict[int, _Feed] = {}
 
     def take(self, frame: FeedFrame, now_ns: int, wall_ns: int) -> str:
-        """Take note of a frame; returns what the journal should say about it, mostly nothing.
+        """Take note of a frame; returns how it breaks with what came before, mostly nothing.
 
         Parameters
         ----------
@@ -42,6 +43,9 @@ class FeedsSeen:
         if frame.session != feed.session:
             problem = f"session {frame.session:x} begins"
             feed.session = frame.session
+        elif frame.sequence != feed.sequence + 1:
+            problem = f"{frame.sequence - feed.sequence - 1} frames are missing"
+        feed.sequence = frame.sequence
         feed.seen_ns = now_ns
         feed.frames += 1
         feed.events += len(frame.events)
@@ -51,7 +55,7 @@ class FeedsSeen:
             is_idle = frame.kind is FrameKind.HEARTBEAT
             state = "stale" if is_idle and feed.state == "stale" else "live"
         if state != feed.state:
-            problem = problem or f"{feed.state} -> {state}"
+            problem = ", ".join(filter(None, [problem, f"{feed.state} -> {state}"]))
             feed.state = state
         return problem
 

@@ -14,20 +14,34 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
+from mmats._core import (
+    RECORD_DTYPE,
+    REQUEST_DTYPE,
+    ExecutionPort,
+    OrderState,
+    RequestKind,
+    open_orders,
+)
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.kill import KillSwitch
 from mmats.engine.logs import get_logger
+from mmats.engine.merging import cut
 from mmats.engine.published import record_event
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.messages import Answer, Command, Outcome
-from mmats.ports.bus import FrameKind, IControlServer, IEngineBus, Ready
+from mmats.ports.bus import FeedFrame, IControlServer, IEngineBus, Ready
 from mmats.ports.clock import IEngineClock
 from mmats.ports.journal import Group, IJournalWriter, Note
 
 FRAMES_A_TURN = 64
+FRAMES_AT_ONCE = 8
+EVENTS_AT_ONCE = 1024
+RECORDS_GATHERED = 8_192
+"""So many records in the ring are taken out of it, to go with the next group."""
+RECORDS_WAITING_MAX = 16_384
+"""With more the journal is behind: market data wait in their pipe."""
 REPORTS_A_TURN = 64
 COMMANDS_A_TURN = 32
 TIMER_NS = 100_000_000
@@ -36,8 +50,13 @@ IMAGE_NS = 5_000_000_000
 """Events alone move peaks and day ends: at least this often the state is committed again."""
 STOP_NS_MAX = 3_000_000_000
 """So long a clean stop waits for the venue to confirm cancels."""
+VENUE_SILENT_NS = 1_000_000_000
 RECONCILE_NS = 30_000_000_000
 """So often the venue is asked about every open order."""
+
+
+NO_RECORDS: NDArray[np.void] = np.empty(0, RECORD_DTYPE)
+NO_REQUESTS: NDArray[np.void] = np.empty(0, REQUEST_DTYPE)
 
 
 class Recorder(Protocol):
@@ -52,7 +71,7 @@ class InFlight:
     """A group on its way to the disk, and what waits for it."""
 
     number: int = 0
-    records: NDArray[np.void] = field(default_factory=lambda: np.empty(0, RECORD_DTYPE))
+    records: NDArray[np.void] = field(default_factory=lambda: NO_RECORDS)
     requests: int = 0  # of the execution port, that may leave once it is durable
     decided_ns: int = 0  # monotonic, when the first event that led to them was taken
     notes: tuple[Note, ...] = ()
@@ -90,6 +109,8 @@ class TradingLoop:
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
         self._group_number = 0
+        self._gathered: list[NDArray[np.void]] = []
+        self._gathered_count = 0
         self._unsent: NDArray[np.void] | None = None
         self._is_dirty = True
         self._turn_ns = self._decided_ns = 0
@@ -99,7 +120,8 @@ class TradingLoop:
         self._has_ended = False
         self._killed = ""
         self._last_image = b""
-        self._venue_gaps = 0
+        self._venue_gaps = self._venue_session = self._bad_frames = 0
+        self._greeted_ns = 0
         self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         writer.on_done(bus.wake)
         control.on_command(bus.wake)
@@ -157,9 +179,7 @@ class TradingLoop:
 
     def note(self, kind: str, **data: object) -> None:
         """Write a fact into the journal with the next group."""
-        self._notes.append(
-            Note(kind, self._clock.now_ns(), data, self.session.journal.waiting_count)
-        )
+        self._notes.append(Note(kind, self._clock.now_ns(), data, self._records_waiting))
 
     # -- inputs ----------------------------------------------------------------------------------
 
@@ -176,6 +196,7 @@ class TradingLoop:
         for rows in self._bus.reports(REPORTS_A_TURN):
             if self.fault:
                 continue
+            self._gather()
             self._record(Input.REPORTS, now_ns, rows.view("u1").data)
             foreign = self.session.foreign_reports
             self.session.reports(rows, now_ns)
@@ -183,11 +204,23 @@ class TradingLoop:
                 count = self.session.foreign_reports - foreign
                 self.note("incident", what="reports that are malformed or not ours", count=count)
             self._is_dirty = True
-        gaps = int(self._bus.venue_state().get("gaps", 0))
+        state = self._bus.venue_state()
+        gaps, session = int(state.get("gaps", 0)), int(state.get("session", 0))
+        known, self._venue_session = self._venue_session, session
         if gaps != self._venue_gaps:
             self._venue_gaps = gaps
             self.note("venue", problem="messages of the venue were lost", gaps=gaps)
             self._ask_venue(now_ns)
+        elif known not in (0, session):
+            self.note("venue", problem="the venue was started anew")
+            self._ask_venue(now_ns)
+
+    def _greet_venue(self) -> None:
+        """A venue that is silent may be a new one, which does not know us yet."""
+        heard_ns = int(self._bus.venue_state().get("last_recv_monotonic_ns", 0))
+        if self._turn_ns - max(heard_ns, self._greeted_ns) > VENUE_SILENT_NS:
+            self._greeted_ns = self._turn_ns
+            self._bus.send_requests(NO_REQUESTS)
 
     def _ask_venue(self, now_ns: int) -> None:
         """Have the venue tell again what it knows of every open order."""
@@ -198,12 +231,32 @@ class TradingLoop:
                 self._is_dirty = True
 
     def _take_frames(self) -> None:
-        for frame in self._bus.feed_frames(FRAMES_A_TURN):
-            problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
-            if problem:
-                self.note("feed", feed=frame.feed, problem=problem)
-            if frame.kind is FrameKind.DATA and len(frame.events) and not self.fault:
-                self._play(frame.events)
+        for _ in range(FRAMES_A_TURN // FRAMES_AT_ONCE):
+            if self._records_waiting > RECORDS_WAITING_MAX:
+                return
+            frames = self._bus.feed_frames(FRAMES_AT_ONCE)
+            for frame in frames:
+                self._take_frame(frame)
+            if len(frames) < FRAMES_AT_ONCE:
+                return
+
+    def _take_frame(self, frame: FeedFrame) -> None:
+        problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
+        if problem:
+            self._break(frame.feed, problem)
+        start = 0
+        while start < len(frame.events) and not self.fault:
+            end = cut(frame.events, start, EVENTS_AT_ONCE)
+            self._gather()
+            self._play(frame.events[start:end])
+            start = end
+
+    def _break(self, feed: int, problem: str) -> None:
+        """Nobody knows what a feed would have said: write it down, and begin its books anew."""
+        self.note("feed", feed=feed, problem=problem)
+        if not self.fault:
+            self._record(Input.BREAK, self.session.pipeline.now_ns)
+            self.session.feed_broken()
 
     def _play(self, rows: NDArray[np.void]) -> None:
         self._record(Input.EVENTS, 0, rows.view("u1").data)
@@ -238,6 +291,12 @@ class TradingLoop:
             self._command(
                 "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
             )
+        for feed in self._feeds.lost(self._turn_ns):
+            self._break(feed, "lost: it is silent")
+        bad_frames = self._bus.counters()["bad_frames"]
+        if bad_frames != self._bad_frames:
+            self.note("feed", problem="frames that are none", count=bad_frames - self._bad_frames)
+            self._bad_frames = bad_frames
         for what, facts in self._control.take_audit():
             if what != "control.command":  # noted with its outcome when it is carried out
                 self.note(what, **facts)
@@ -248,8 +307,10 @@ class TradingLoop:
             now_ns = self._clock.now_ns()
             self._record(Input.TIMER, now_ns)
             self.session.timer(now_ns)
-            if self.session.port is not None and self._turn_ns >= self._reconcile_due_ns:
-                self._ask_venue(now_ns)
+            if self.session.port is not None:
+                self._greet_venue()
+                if self._turn_ns >= self._reconcile_due_ns:
+                    self._ask_venue(now_ns)
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -318,10 +379,19 @@ class TradingLoop:
 
     # -- durability ------------------------------------------------------------------------------
 
+    @property
+    def _records_waiting(self) -> int:
+        return self._gathered_count + self.session.journal.waiting_count
+
+    def _gather(self, least: int = RECORDS_GATHERED) -> None:
+        """Make room in the ring of records."""
+        if self.session.journal.waiting_count >= least:
+            records = self.session.journal.take()
+            self._gathered.append(records)
+            self._gathered_count += len(records)
+
     def _pending(self) -> bool:
-        return bool(
-            self._is_dirty or self._notes or self._answers or self.session.journal.waiting_count
-        )
+        return bool(self._is_dirty or self._notes or self._answers or self._records_waiting)
 
     def _is_settled(self) -> bool:
         if self._writer.failure is not None:
@@ -351,7 +421,8 @@ class TradingLoop:
     def _commit(self) -> None:
         session = self.session
         self._group_number += 1
-        records = session.journal.take()
+        self._gather(1)
+        records = np.concatenate([NO_RECORDS, *self._gathered])
         flight = InFlight(
             self._group_number,
             records,
@@ -366,6 +437,7 @@ class TradingLoop:
             image = b""
         self._last_image = image or self._last_image
         self._notes, self._answers, self._is_dirty = [], [], False
+        self._gathered, self._gathered_count = [], 0
         self._in_flight = flight
         self._writer.submit(
             Group(
@@ -410,8 +482,10 @@ class TradingLoop:
             if self.session.port is not None:
                 self.session.controls.cancel_all(self.session.pipeline.now_ns)
                 self._send_cancels(self.session.port)
-        for command, _ in self._answers:
+        lost = self._in_flight.answers if self._in_flight is not None else []
+        for command, _ in [*lost, *self._answers]:
             self._control.answer(command, Answer(outcome=Outcome.UNKNOWN, text=reason))
+        self._in_flight = None
         self._answers = []
         self._notes = []
         self._stopping = self._stopping or reason

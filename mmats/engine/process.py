@@ -70,7 +70,11 @@ class Engine:
     def _trade(self) -> str:
         config, profile = self.config, self.profile
         self._check()
-        profile.create()
+        try:
+            profile.create()
+        except OSError as error:
+            hint = "it must be a folder of this user, and nothing else"
+            raise ConfigError(f"can't be used: {error}", str(profile.root), hint) from error
         self._opened(FileLock(profile.lock_file, "an engine"))
         self._opened(self._logs().start())
         log = get_logger("engine")
@@ -159,8 +163,7 @@ class Engine:
         return writer, recovered
 
     def _watch(self, log: Any) -> CallWatch:
-        budgets = [table.budget.ns for table in self.config.strategies]
-        budget_ns = max(budgets, default=250_000_000)
+        budgets_ns = [table.budget.ns for table in self.config.strategies]
         names = [table.name for table in self.config.strategies]
 
         def report(overrun: Overrun) -> None:
@@ -171,7 +174,7 @@ class Engine:
                 interrupted=overrun.interrupted,
             )
 
-        watch = CallWatch(budget_ns, budget_ns, report)
+        watch = CallWatch(budgets_ns, report)
         self._closing.append(watch.close)
         return watch
 

@@ -163,30 +163,24 @@ def _trading(session: Session) -> dict[str, Any]:
 
 
 def _limits(session: Session) -> Changes:
+    currency = session.config.account.currency
     scopes = [("global", "", 0)]
     scopes += [("market", name, k) for k, name in enumerate(session.catalogue.markets)]
     scopes += [("strategy", name, k) for k, name in enumerate(session.names)]
     scopes += [("symbol", i.id, k) for k, i in enumerate(session.catalogue.instruments)]
     return {
-        f"limit:{level}:{name}:{limit}": value
+        f"limit:{level}:{name}:{limit}": text
         for level, name, index in scopes
-        for limit, value in limit_texts(
-            level, session.gate.limits(level, index), session.config.account.currency
-        ).items()
+        for limit, text in limit_texts(level, session.gate.limits(level, index), currency).items()
     }
 
 
 def public_state(session: Session) -> Changes:
     """Return every key of the public channel that comes from the core."""
-    state: Changes = {}
-    for index, terms in enumerate(session.catalogue.instruments):
-        holding = session.ledger.holding(index)
-        state[f"market:{terms.id}"] = {
-            "symbol": terms.id,
-            "market": terms.market,
-            "last": price_text(terms, holding.mark_ticks),
-            "ts_ns": holding.marked_ns,
-        }
+    state: Changes = {
+        f"market:{terms.id}": _market(session, index, terms)
+        for index, terms in enumerate(session.catalogue.instruments)
+    }
     errors = {name: text for name, _, _, text in session.pipeline.errors}
     for slot in session.pipeline.strategies:
         table = session.tables.get(slot.name)
@@ -202,6 +196,23 @@ def public_state(session: Session) -> Changes:
             "error": error.strip().splitlines()[-1] if error and not slot.enabled else "",
         }
     return state
+
+
+def _market(session: Session, index: int, terms: Instrument) -> dict[str, Any]:
+    holding = session.ledger.holding(index)
+    market = {
+        "symbol": terms.id,
+        "market": terms.market,
+        "last": price_text(terms, holding.mark_ticks),
+        "ts_ns": holding.marked_ns,
+    }
+    book = session.books.get(index)
+    if book is not None:
+        bid, ask = book.best_bid, book.best_ask
+        market["bid"] = price_text(terms, bid[0]) if bid else ""
+        market["ask"] = price_text(terms, ask[0]) if ask else ""
+        market["book"] = "live" if book.is_live else "stale"
+    return market
 
 
 # -- journal records as events ---------------------------------------------------------------------

@@ -18,7 +18,7 @@ from mmats.engine.session import EngineFault, Input, Session
 from mmats.model.errors import DataError
 from mmats.model.messages import COMMANDS
 
-TAKE_EVERY = 1000  # inputs; the ring has room for many more records than these make
+TAKE_RECORDS = 8_192  # the ring has room for many more than the next input makes
 
 
 @dataclass
@@ -63,7 +63,7 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
         for kind, ts_ns, payload in inputs:
             result.inputs += 1
             _apply(session, desk, kind, ts_ns, payload)
-            if result.inputs % TAKE_EVERY == 0:
+            if session.journal.waiting_count >= TAKE_RECORDS:
                 taken.append(session.journal.take())
     except EngineFault as error:
         result.fault = str(error)
@@ -90,6 +90,8 @@ def _apply(session: Session, desk: CommandDesk, kind: int, ts_ns: int, payload: 
             session.timer(ts_ns)
         case Input.RESYNC:
             session.resync(ts_ns)
+        case Input.BREAK:
+            session.feed_broken()
         case Input.COMMAND:
             command = _plain(payload, "command", "body", "may_raise")
             spec = COMMANDS.get(command["command"])

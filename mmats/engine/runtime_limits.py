@@ -12,7 +12,7 @@ from mmats.config.decode import Problem, closest, decode_value, raise_problems
 from mmats.config.units import Rate
 from mmats.engine.session import Session
 from mmats.model.errors import ConfigError
-from mmats.risk.limits import limit_fields
+from mmats.risk.limits import limit_fields, limit_texts
 
 _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "global": schema.RiskTable,
@@ -35,12 +35,15 @@ class LimitChange:
     level: str
     index: int
     fields: dict[str, int]
-    before: dict[str, int]
+    before: str  # as in the configuration
     raises: bool  # something that is denied now would pass
 
     def apply(self) -> None:
-        """Set it in the gate."""
-        self.session.gate.set_limits(self.level, self.index, **self.fields)
+        """Set it in the gate; ConfigError where the gate can't hold the value."""
+        try:
+            self.session.gate.set_limits(self.level, self.index, **self.fields)
+        except (OverflowError, ValueError) as error:
+            raise ConfigError(f"is out of range: {error}", "limit") from error
 
 
 def change_limit(session: Session, level: str, index: int, limit: str, value: str) -> LimitChange:
@@ -63,10 +66,12 @@ def change_limit(session: Session, level: str, index: int, limit: str, value: st
     problems: list[Problem] = []
     parsed = decode_value(fields[limit].type, _plain(value), where, problems)
     raise_problems(problems, "")
-    new = limit_fields(limit, parsed, session.config.account.currency)
+    currency = session.config.account.currency
+    new = limit_fields(limit, parsed, currency)
     now = session.gate.limits(level, index)
-    before = {name: now[name] for name in new}
-    return LimitChange(session, level, index, new, before, _raises(before, new, parsed))
+    before = limit_texts(level, now, currency).get(limit, "none")
+    raises = _raises({name: now[name] for name in new}, new, parsed)
+    return LimitChange(session, level, index, new, before, raises)
 
 
 def _plain(value: str) -> Any:

@@ -31,7 +31,7 @@ from mmats._core import (
 )
 from mmats.config import Config
 from mmats.config.schema import StrategyTable
-from mmats.engine.assembly import Catalogue, assemble, initialize
+from mmats.engine.assembly import Catalogue, assemble, feeds_by_instrument, initialize
 from mmats.engine.loader import create_strategy, explain, source_hash
 from mmats.engine.migrate import Names, remap
 from mmats.engine.modes import Mode, is_advisory
@@ -68,6 +68,7 @@ class Input(IntEnum):
     START = 5  # JSON: run, configuration and the folder that it starts from
     IMAGE = 6  # the state that the run went on from
     RESYNC = 7  # every open order is asked about; no payload
+    BREAK = 8  # market data are missing; no payload
 
 
 class EngineFault(MmatsError):
@@ -144,6 +145,11 @@ class Session:
             not_found_after_ns=engine.not_found_after.ns,
         )
         self.controls = Controls(self.pipeline)
+        self.books = {
+            index: self.pipeline.add_book(index)
+            for index, feed in feeds_by_instrument(config, self.catalogue)
+            if feed.kind == "delta"
+        }
         self._image = StateImage(self.pipeline, self.port)
         for table in config.strategies:
             if not table.enabled:
@@ -222,6 +228,13 @@ class Session:
         """Play market data; returns how many events were good."""
         with trading():
             return self.intake.on_events(rows)
+
+    def feed_broken(self) -> None:
+        """Market data are missing: no order book can be trusted before its next snapshot."""
+        for index, book in self.books.items():
+            book.mark_reconnect()
+            if self.built_mode is Mode.PAPER:
+                self.assembly.venue.declare_feed_broken(index)
 
     def reports(self, rows: NDArray[np.void], now_ns: int) -> None:
         """Take what the venue process says."""

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from mmats.client import Client
 from mmats.engine.users import ensure_users
 from mmats.model.profile import Profile
+from mmats.plugins import plugin
 from tests.fakes.profiles import temporary_profile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +73,15 @@ class Place:
         self.config = self.home / "config.toml"
         self.config.write_text(CONFIG.format(**values))
         self.passphrase = ""
+        self.engine: subprocess.Popen[str]  # set by who starts it
         self._processes: list[subprocess.Popen[str]] = []
+        self._supervisors: list[subprocess.Popen[str]] = []
+
+    def write(self, name: str, text: str) -> Path:
+        """Put a file beside the configuration, such as a strategy."""
+        path = self.home / name
+        path.write_text(text)
+        return path
 
     def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
         """Start a verb that takes --config, --profile and --home."""
@@ -87,6 +98,20 @@ class Place:
         self._processes.append(process)
         return process
 
+    def supervise(self) -> subprocess.Popen[str]:
+        """`mmats up`, which starts the rest."""
+        up = subprocess.Popen(
+            [sys.executable, "-m", "mmats", "up", "--config", str(self.config)],
+            cwd=ROOT,
+            env={**environment(), "MMATS_HOME": str(self.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._supervisors.append(up)
+        return up
+
     def mmats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         return subprocess.run(
@@ -102,8 +127,27 @@ class Place:
         """Connect, waiting for an engine that is about to start."""
         return Client.connect(self.profile, role=role, wait=True, timeout_s=START_S)
 
+    def records(self, run: str) -> Any:
+        """What the journal has of a run."""
+        return plugin("mmats.journal", "run_records")(self.profile.journal_dir, run)
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """Facts of all notes of a kind, oldest first; an engine may be writing."""
+        rows = plugin("mmats.journal", "rows")(self.profile.journal_dir, kind=kind)
+        return [row["data"] for row in rows]
+
+    def findings(self) -> list[Any]:
+        """What is wrong with the journal."""
+        key = bytes.fromhex((self.profile.keys_dir / "journal.verify").read_text().strip())
+        verify = plugin("mmats.journal", "verify")
+        found: list[Any] = verify(self.profile.journal_dir, key=key, anchors=[]).findings
+        return found
+
     def stop(self) -> None:
-        """Kill what still runs."""
+        """Stop what still runs, gently where it has children of its own."""
+        for up in self._supervisors:
+            up.terminate()
+            up.communicate(timeout=30)
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
@@ -135,3 +179,18 @@ def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL, and wait until it is gone."""
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def ended(process: subprocess.Popen[str], timeout_s: float = 40.0) -> tuple[int, str]:
+    """Exit code and output of a process that ends."""
+    output = process.communicate(timeout=timeout_s)[0]
+    return process.returncode, output
+
+
+def until(is_met: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """Look again and again until something is there, and return it."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := is_met()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.02)
+    return found

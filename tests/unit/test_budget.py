@@ -20,7 +20,8 @@ Reports = queue.SimpleQueue[Overrun]
 def watching(budget_ns: int, limit_ns: int) -> Iterator[tuple[CallWatch, Reports]]:
     """A watch of this thread and what it reports."""
     reports: Reports = queue.SimpleQueue()
-    watch = CallWatch(budget_ns, limit_ns, reports.put)
+    budgets_ns = [budget_ns] * 4
+    watch = CallWatch(budgets_ns, reports.put, grace_ns=limit_ns - budget_ns)
     watch.start()
     try:
         yield watch, reports
@@ -110,7 +111,7 @@ class Inherits(IStrategy):
 
 
 def test_only_methods_of_its_own_are_guarded() -> None:
-    watch = CallWatch(MS, MS, lambda overrun: None)
+    watch = CallWatch([MS, MS], lambda overrun: None)
     strategy = Inherits()
     assert watch.attach(0, strategy)
     assert vars(strategy).keys() == {"on_market_data"}
@@ -118,7 +119,22 @@ def test_only_methods_of_its_own_are_guarded() -> None:
     assert not watch.attach(1, object())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("budget", "limit"), [(0, 1), (2, 1), (-1, 1)])
-def test_absurd_budgets_are_refused(budget: int, limit: int) -> None:
+def test_each_strategy_has_a_budget_of_its_own() -> None:
+    reports: Reports = queue.SimpleQueue()
+    watch = CallWatch([60_000 * MS, 5 * MS], reports.put)
+    watch.start()
+    try:
+        end = time.monotonic() + 0.05
+        watch.guard(0, spin_until)(lambda: time.monotonic() > end)
+        assert reports.empty()
+        with pytest.raises(StrategyTimeout):
+            watch.guard(1, spin_until)(lambda: False)
+        assert reports.get(timeout=PATIENCE_S).strategy == 1
+    finally:
+        watch.close()
+
+
+@pytest.mark.parametrize(("budget", "grace"), [(0, 1), (2, -1), (-1, 1)])
+def test_absurd_budgets_are_refused(budget: int, grace: int) -> None:
     with pytest.raises(ValueError, match="budget"):
-        CallWatch(budget, limit, lambda overrun: None)
+        CallWatch([1, budget], lambda overrun: None, grace_ns=grace)
