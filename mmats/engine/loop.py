@@ -174,14 +174,15 @@ class TradingLoop:
         if gaps != self._venue_gaps:
             self._venue_gaps = gaps
             self.note("venue", problem="messages of the venue were lost", gaps=gaps)
-            self._ask_venue(now_ns)
+            self._ask_venue(Input.RESYNC, now_ns)
 
-    def _ask_venue(self, now_ns: int) -> None:
+    def _ask_venue(self, kind: Input, now_ns: int) -> None:
         """Have the venue tell again what it knows of every open order."""
         self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         if not self.fault:
-            self._record(Input.RESYNC, now_ns)
-            if self.session.resync(now_ns):
+            self._record(kind, now_ns)
+            ask = self.session.resync if kind is Input.RESYNC else self.session.reconcile
+            if ask(now_ns):
                 self._is_dirty = True
 
     def _take_frames(self) -> None:
@@ -235,7 +236,7 @@ class TradingLoop:
             self._record(Input.TIMER, now_ns)
             self.session.timer(now_ns)
             if self.session.port is not None and self._turn_ns >= self._reconcile_due_ns:
-                self._ask_venue(now_ns)
+                self._ask_venue(Input.RECONCILE, now_ns)
 
     # -- commands --------------------------------------------------------------------------------
 

@@ -88,6 +88,8 @@ def _apply(session: Session, desk: CommandDesk, kind: Input, ts_ns: int, payload
             session.timer(ts_ns)
         case Input.RESYNC:
             session.resync(ts_ns)
+        case Input.RECONCILE:
+            session.reconcile(ts_ns)
         case Input.COMMAND:
             command = orjson.loads(payload)
             desk.execute_plain(command["command"], command["body"], command["may_raise"], ts_ns)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmats._core import REPORT_DTYPE, Intake, StateImage, read_image, seal_image
+from mmats._core import REPORT_DTYPE, Intake, StateImage, open_orders, read_image, seal_image
 from mmats.engine.migrate import MigrationError, Names, remap
 from mmats.model import TradeSignal
 from tests.fakes.backtests import Script, instrument
@@ -44,7 +44,7 @@ class Run:
             report = np.zeros(1, REPORT_DTYPE)
             lots = int(request["quantity_lots"]) // share
             report["order_id"], report["kind"] = request["order_id"], 4
-            report["trade_id"], report["last_lots"] = 1 + number, lots
+            report["trade_id"], report["last_lots"], report["cum_lots"] = 1 + number, lots, lots
             report["leaves_lots"] = int(request["quantity_lots"]) - lots
             report["last_ticks"] = TICKS + 100 * int(request["instrument"])
             assert self.made.venue.give_reports(report) == 1
@@ -137,7 +137,7 @@ def test_an_open_order_without_a_place_is_refused() -> None:
     assert problems(run, Run(STRATEGIES, SYMBOLS[1:])) == (f"{told}instrument is gone",)
     other = Run(STRATEGIES[:1], SYMBOLS[:1])
     other.take(run)
-    assert len(other.made.pipeline.orders.open_orders()) == 1
+    assert len(open_orders(other.made.pipeline.orders)) == 1
 
 
 def test_money_without_a_place_is_refused() -> None:
