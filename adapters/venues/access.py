@@ -16,11 +16,14 @@ from mmats.plugins import plugin
 
 
 def open_access(*, profile: Profile, config: Path | None) -> "VenueAccess | None":
-    """Return the access to the venue process of a configuration; None where it has none."""
+    """Return the access to a rehearsal venue; None where the configuration names another one."""
     engine = load_config(config).engine if config is not None else None
-    if engine is None or not engine.venue:
+    if engine is None or not engine.venue.startswith(REHEARSAL):
         return None
     return VenueAccess(plugin("mmats.bus", "zeromq-venue-link")(profile, name=engine.venue))
+
+
+REHEARSAL = "rehearsal"  # what names of simulated venues begin with
 
 
 class ILink(Protocol):

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmats.cli.console import err, out
+from mmats.cli.fit import print_warnings
 from mmats.config import builtin_instruments, load_config
 from mmats.config.load import read_toml
 from mmats.config.show import effective_values, value_text
@@ -29,8 +30,8 @@ def check(file: Path, as_json: bool) -> None:
     """Check FILE as a whole.
 
     Told are wrong keys, units, symbols and limits, currencies without a rate, and strategies and
-    feeds that can't be loaded. Data that are not there yet are told on stderr; the file is good
-    without them.
+    feeds that can't be loaded. Data that are not there yet, and symbols that the account is too
+    small for, are told on stderr; the file is good all the same.
     """
     # Imported here: numpy and pandas cost the other verbs a second.
     from mmats.backtest.sources import describe_feeds
@@ -44,6 +45,7 @@ def check(file: Path, as_json: bool) -> None:
             err().print(
                 f"note: nothing is stored for {facts['instrument']} in the range of the run"
             )
+    print_warnings(loaded)
     facts = {
         "config_hash": loaded.config_hash,
         "profile": loaded.profile,

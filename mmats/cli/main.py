@@ -21,6 +21,7 @@ _VERBS = {
     "replay": "mmats.cli.replay:replay",
     "feed": "mmats.cli.feed:feed",
     "down": "mmats.cli.control:down",
+    "fit": "mmats.cli.fit:fit_command",
     "flatten": "mmats.cli.control:flatten",
     "halt": "mmats.cli.control:halt",
     "limit": "mmats.cli.control:limit",

@@ -11,6 +11,7 @@ import orjson
 
 from mmats.cli.backtest import run_backtest
 from mmats.cli.console import err
+from mmats.cli.fit import print_warnings
 from mmats.cli.strategy_control import COMMANDS
 from mmats.config import load_config
 from mmats.config.schema import Config
@@ -112,6 +113,7 @@ def check(
     click.echo(f"{file}: keeps the contract")
     for name, value in verdict.items():
         click.echo(f"  {name}: {_counts(value) if isinstance(value, dict) else value}")
+    print_warnings(config)
     orders = facts["orders"]
     if not orders["signals"]:
         err().print("note: it gave no signal; try more --days, other symbols or parameters")

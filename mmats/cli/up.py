@@ -19,6 +19,8 @@ from mmats.supervisor.children import ChildSpec, Part, python_child
 from mmats.supervisor.supervisor import Supervisor
 
 _READY = b"up\n"
+REHEARSAL = "rehearsal"
+"""Venues of this name, or one that begins with it, are simulated: `mmats up` starts them."""
 
 
 @click.command()
@@ -84,7 +86,7 @@ def processes(config: Config, file: Path, profile: Profile) -> list[ChildSpec]:
     options = ("--config", file.absolute(), "--profile", profile.name)
     place = (*options, "--home", profile.root.parent)
     found = []
-    if config.engine.mode == "operator" and profile.name != "live":
+    if config.engine.mode == "operator" and config.engine.venue.startswith(REHEARSAL):
         name = config.engine.venue
         found.append(python_child(f"venue-{name}", Part.VENUE, "venue", *place, "--name", name))
     found.append(python_child("engine", Part.ENGINE, "engine", *place))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from itertools import count
+from typing import Protocol
 
 import msgspec
 
@@ -239,8 +240,19 @@ def check_conversions(
     return ways
 
 
+class Pair(Protocol):
+    """What links two currencies: an instrument, or a price that is known of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def base(self) -> str: ...
+    @property
+    def quote(self) -> str: ...
+
+
 def find_conversions(
-    account: str, pegs: dict[str, str], instruments: Iterable[Instrument]
+    account: str, pegs: dict[str, str], instruments: Iterable[Pair]
 ) -> dict[str, tuple[Step, ...]]:
     """Shortest way from every reachable currency to the account currency.
 

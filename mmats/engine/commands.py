@@ -10,7 +10,7 @@ from mmats._core import Reason, Side, TradingState
 from mmats.engine.modes import Mode
 from mmats.engine.published import money_text, order_rows, position_rows, quantity_text
 from mmats.engine.runtime_limits import LimitChange, change_limit
-from mmats.engine.session import MANUAL, Session
+from mmats.engine.session import MANUAL, Session, trading
 from mmats.model import messages
 from mmats.model.errors import ConfigError, StrategyError
 from mmats.model.instrument import Instrument
@@ -68,7 +68,8 @@ class CommandDesk:
         now_ns : time of the session
         """
         try:
-            result = self._actions[name](body, may_raise, now_ns)
+            with trading():
+                result = self._actions[name](body, may_raise, now_ns)
         except Refusal as refusal:
             return Answer(outcome=Outcome.REFUSED, code=refusal.code, text=refusal.text)
         except (ConfigError, StrategyError) as error:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from mmats._core import RECORD_DTYPE, ExecutionPort, OrderState, RequestKind, open_orders
 from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
+from mmats.engine.kill import KillSwitch
+from mmats.engine.logs import get_logger
 from mmats.engine.published import record_event
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
@@ -70,19 +72,20 @@ class TradingLoop:
         *,
         recorder: Recorder | None,
         stop_asked: Callable[[], str],
-        kill_asked: Callable[[], str],
+        kill: KillSwitch,
         publisher: Publisher,
         feeds: FeedsSeen,
     ) -> None:
-        """Nothing runs before `run`; `stop_asked` and `kill_asked` return a reason or nothing."""
+        """Nothing runs before `run`; `stop_asked` returns a reason or nothing."""
         self.session = session
         self.fault = ""
         self.turns = 0
         self._bus, self._control, self._writer, self._clock = bus, control, writer, clock
         self._recorder = recorder
-        self._stop_asked, self._kill_asked = stop_asked, kill_asked
+        self._stop_asked, self._kill = stop_asked, kill
         self._publisher, self._feeds = publisher, feeds
         self._desk = CommandDesk(session)
+        self._log = get_logger("trading")
         self._notes: list[Note] = []
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
@@ -155,8 +158,12 @@ class TradingLoop:
     # -- inputs ----------------------------------------------------------------------------------
 
     def _record(self, kind: Input, ts_ns: int, payload: bytes | memoryview = b"") -> None:
-        if self._recorder is not None:
+        if self._recorder is None:
+            return
+        try:
             self._recorder.append(kind, ts_ns, payload)
+        except OSError as error:
+            raise EngineFault(f"the recording can't be written: {error}") from error
 
     def _take_reports(self) -> None:
         now_ns = self._clock.now_ns()
@@ -215,7 +222,7 @@ class TradingLoop:
             )
 
     def _on_timer(self) -> None:
-        kill = self._kill_asked()
+        kill = self._kill.tripped()
         if kill and kill != self._killed:
             self.note("halt", reason=kill, principal="kill switch")
             self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
@@ -227,7 +234,8 @@ class TradingLoop:
                 "pause", {"scope": "all", "reason": f"the clock jumped by {jump_ns} ns"}, False
             )
         for what, facts in self._control.take_audit():
-            self.note(what, **facts)
+            if what != "control.command":  # noted with its outcome when it is carried out
+                self.note(what, **facts)
         stop = self._stop_asked()
         if stop and not self._stopping:
             self.stop(stop)
@@ -259,7 +267,14 @@ class TradingLoop:
         payload = orjson.dumps({"command": name, "body": body, "may_raise": may_raise})
         self._record(Input.COMMAND, now_ns, payload)
         self._is_dirty = True
-        return self._desk.execute_plain(name, body, may_raise, now_ns)
+        try:
+            answer = self._desk.execute_plain(name, body, may_raise, now_ns)
+        except EngineFault as error:
+            self._end_trading(str(error))
+            return Answer(outcome=Outcome.UNKNOWN, code="FAULT", text=self.fault)
+        if name == "resume" and body["scope"] == "all" and answer.outcome is Outcome.DONE:
+            self._kill.release()
+        return answer
 
     def stop(self, reason: str, cancel: str = "configured") -> Answer:
         """Begin a clean stop: cancel what the policy says, then wait for the journal."""
@@ -280,11 +295,21 @@ class TradingLoop:
         return bool((states == OrderState.STATE_PENDING_CANCEL).any())
 
     def _end_trading(self, reason: str) -> None:
-        """The session can't be trusted, or the journal is gone: nothing is decided any more."""
-        if not self.fault:
-            self.fault = reason
-            self.note("incident", what="fault", reason=reason)
-            self._publisher.arm = reason
+        """The session can't be trusted, or the journal is gone: nothing is decided any more.
+
+        The process ends, so that the watchdog sees it, and its successor begins halted.
+        """
+        if self.fault:
+            return
+        self.fault = reason
+        self.note("incident", what="fault", reason=reason)
+        self._publisher.arm = reason
+        self._stopping = self._stopping or reason
+        self._stop_due_ns = time.monotonic_ns() + STOP_NS_MAX
+        try:
+            self._kill.trip(f"fault: {reason}")
+        except OSError as error:
+            self._log.error("the kill file can't be written", error=str(error))
 
     # -- durability ------------------------------------------------------------------------------
 
@@ -296,7 +321,8 @@ class TradingLoop:
     def _is_settled(self) -> bool:
         if self._writer.failure is not None:
             return True
-        return self._in_flight is None and not self._pending() and self._unsent is None
+        is_sent = self._unsent is None or time.monotonic_ns() >= self._stop_due_ns
+        return self._in_flight is None and not self._pending() and is_sent
 
     def _settle(self, now_ns: int) -> None:
         """Let go of what has become durable, and hand over the next group."""
@@ -324,7 +350,7 @@ class TradingLoop:
         flight = InFlight(
             self._group_number,
             records,
-            session.port.request_count if session.port is not None else 0,
+            session.port.request_count if session.port is not None and not self.fault else 0,
             self._decided_ns,
             tuple(self._notes),
             self._answers,
@@ -361,6 +387,7 @@ class TradingLoop:
         for row in flight.records:
             channel, kind, event = record_event(self.session, row)
             self._control.publish_event(channel, kind, event)
+            self._log.info(kind, event_ns=event["ts_ns"], **_without_time(event))
         for note in flight.notes:
             self._control.publish_event(
                 "private", "audit", {"what": note.kind, "ts_ns": note.ts_ns, **note.data}
@@ -390,3 +417,8 @@ class TradingLoop:
         cancels = waiting[waiting["kind"] == RequestKind.REQUEST_CANCEL]
         if len(cancels):
             self._send(cancels)
+
+
+def _without_time(event: dict[str, Any]) -> dict[str, Any]:
+    """A log line has a time of its own."""
+    return {name: value for name, value in event.items() if name != "ts_ns"}

@@ -45,6 +45,10 @@ def check_modes(config: Config) -> None:
             "engine.mode",
             'choose profile = "paper", or mode = "advisory"',
         )
+    if config.profile == "live" and config.engine.venue.startswith("rehearsal"):
+        raise ConfigError(
+            "profile live does not rehearse", "engine.venue", 'rehearse in profile = "dev"'
+        )
     if mode is Mode.OPERATOR and not config.engine.venue:
         raise ConfigError(
             "mode operator needs a venue",

@@ -33,6 +33,7 @@ from mmats.engine.users import ensure_users
 from mmats.model.errors import ConfigError
 from mmats.model.profile import Profile
 from mmats.plugins import plugin
+from mmats.ports.bus import IControlServer, IEngineBus
 from mmats.ports.journal import Genesis, IJournalWriter, Recovered
 
 JOURNAL_SCHEMA = 1
@@ -86,7 +87,7 @@ class Engine:
         control = self._opened(self._control(session, executed))
         bus = self._opened(plugin("mmats.bus", "zeromq-engine")(profile, venue=self._venue_name()))
         seen = FeedsSeen(config.engine.feed_timeout.ns)
-        metrics = self._metrics(session)
+        metrics = self._metrics(session, bus, control)
         facts = self._facts(session, recovered, notes)
         publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
         loop = TradingLoop(
@@ -97,7 +98,7 @@ class Engine:
             WallClock() if is_live(config) else FeedClock(),
             recorder=recorder,
             stop_asked=self._stop_asked(bus.wake),
-            kill_asked=self._kill_asked(bus.wake),
+            kill=self._kill_switch(bus.wake),
             publisher=publisher,
             feeds=seen,
         )
@@ -209,18 +210,21 @@ class Engine:
         is_operator = Mode.of(self.config.engine.mode) is Mode.OPERATOR
         return self.config.engine.venue if is_operator else ""
 
-    def _metrics(self, session: Session) -> EngineMetrics:
+    def _metrics(self, session: Session, bus: IEngineBus, control: IControlServer) -> EngineMetrics:
         metrics = EngineMetrics()
         metrics.watch_queue("journal_records", lambda: session.journal.waiting_count)
+        for part, counters in (("bus", bus.counters), ("control", control.counters)):
+            for name in counters():
+                metrics.gauge(part, f"Counters of the {part}", reader(counters, name), name)
         port = self.config.control.prometheus_port
         if port is not None:
             self._opened(MetricsEndpoint(metrics, port=port)).start()
         return metrics
 
-    def _kill_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
+    def _kill_switch(self, wake: Callable[[], None]) -> KillSwitch:
         kill = KillSwitch(self.profile.kill_file, wake=wake)
         kill.install()
-        return kill.tripped
+        return kill
 
     def _stop_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
         def stop(number: int, frame: object) -> None:
@@ -264,6 +268,11 @@ class Engine:
         path.write_text(f"{os.getpid()} {self.run}\n")
         self._closing.append(lambda: path.unlink(missing_ok=True))
         log.info("trading", run=self.run, mode=self.config.engine.mode, pid=os.getpid())
+
+
+def reader(counters: Callable[[], dict[str, int]], name: str) -> Callable[[], int]:
+    """Return what reads one of several counters."""
+    return lambda: counters()[name]
 
 
 def is_live(config: Config) -> bool:

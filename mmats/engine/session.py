@@ -221,21 +221,21 @@ class Session:
 
     def events(self, rows: NDArray[np.void]) -> int:
         """Play market data; returns how many events were good."""
-        with _trading():
+        with trading():
             return self.intake.on_events(rows)
 
     def reports(self, rows: NDArray[np.void], now_ns: int) -> None:
         """Take what the venue process says."""
         if self.port is None:
             raise EngineFault("reports arrive where no order can have left")
-        with _trading():
+        with trading():
             self.foreign_reports += len(rows) - self.port.give_reports(rows)
             self.intake.on_reports(now_ns)
             self.controls.step(now_ns)
 
     def timer(self, now_ns: int) -> None:
         """Let time pass: bars close, orders expire, unknown orders are asked about."""
-        with _trading():
+        with trading():
             if now_ns > self.pipeline.now_ns:
                 self.intake.on_timer(now_ns)
             if self.port is not None:
@@ -303,7 +303,7 @@ class Session:
 
 
 @contextmanager
-def _trading() -> Iterator[None]:
+def trading() -> Iterator[None]:
     """Name what ends trading for good."""
     try:
         yield

@@ -23,6 +23,10 @@ class PriceBasis(StrEnum):
     MID = "mid"
 
 
+STEPS_MAX = 2**48
+"""Ticks or lots of an order in text: more than the execution port would take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One instrument at one venue.
@@ -85,4 +89,6 @@ class Instrument:
         count = value / step
         if count != int(count):
             raise ValueError(f"{what} {text} of {self.id} is not a multiple of {step}")
+        if count > STEPS_MAX:
+            raise ValueError(f"{what} {text} of {self.id} is absurd")
         return int(count)

@@ -29,7 +29,8 @@ def main() -> None:
     server.start()
     sys.stdout.write("up\n")
     sys.stdout.flush()
-    while signal.sigtimedwait(stopping, 0.1) is None:
+    # A process that was stopped for longer than the timeout gets an answer without a signal.
+    while getattr(signal.sigtimedwait(stopping, 0.1), "si_signo", 0) != signal.SIGTERM:
         server.set_heartbeat({"head": [0, ""], "uptime_s": 1, "state": "armed"})
     server.publish_state(PUBLIC, [("engine", {"state": ENDED})])
     server.close()

@@ -22,7 +22,7 @@ CONFIG = """
 profile = "dev"
 [engine]
 mode = "operator"
-venue = "rehearsal"
+venue = "the-venue"
 [account]
 currency = "USDT"
 balances = ["1000 USDT"]

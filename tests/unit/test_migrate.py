@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmats._core import REPORT_DTYPE, Intake, StateImage, open_orders, read_image, seal_image
+from mmats._core import (
+    REPORT_DTYPE,
+    Intake,
+    StateImage,
+    open_orders,
+    read_image,
+    seal_image,
+)
 from mmats.engine.migrate import MigrationError, Names, remap
 from mmats.model import TradeSignal
 from tests.fakes.backtests import Script, instrument
