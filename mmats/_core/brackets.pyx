@@ -8,7 +8,7 @@ from libc.string cimport memset
 from mmats._core.dispatch cimport Dispatch
 from mmats._core.journal cimport JournalPort
 from mmats._core.ledger cimport Ledger
-from mmats._core.order_table cimport ORDER_SLOTS, is_done
+from mmats._core.order_table cimport ORDER_SLOTS, inquiry_t, is_done
 from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport (
     FLAG_REDUCE_ONLY, ORDER_LIMIT, ORDER_STOP, ROLE_ENTRY, ROLE_MANUAL, ROLE_STOP, ROLE_TARGET,
@@ -122,10 +122,11 @@ cdef class Brackets(Dispatch):
         cdef lots_t leaves = order.quantity_lots - order.filled_lots
         cdef price_ticks_t current = (
             order.trigger_ticks if order.role == ROLE_STOP else order.price_ticks)
+        cdef inquiry_t* inquiry = &self.inquiries[order.order_id & (ORDER_SLOTS - 1)]
         if (order.state == STATE_PENDING_CANCEL or order.state == STATE_UNKNOWN
-                or (leaves == wanted and current == price)):
+                or (leaves == wanted and current == price and inquiry.changed_ns >= 0)):
             return order.order_id  # one that is unknown is adjusted when it has been found
-        self.inquiries[order.order_id & (ORDER_SLOTS - 1)].asked_ns = now_ns
+        inquiry.changed_ns = now_ns
         self.gate.count_message(now_ns)
         order.quantity_lots = order.filled_lots + wanted
         if order.role == ROLE_STOP:

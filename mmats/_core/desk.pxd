@@ -40,6 +40,7 @@ cdef struct working_t:
     int64_t avail_event             # L2: event whose trade offers `avail_lots`
     ts_ns_t expire_ns               # INT64_MAX = never
     lots_t leaves_lots
+    lots_t filled_lots
     lots_t queue_lots               # L2: displayed size ahead of it; -1 = not measured yet
     lots_t avail_lots               # L2: what the trade leaves after the queue
     price_ticks_t price_ticks

@@ -16,13 +16,12 @@ from mmats._core.costs cimport (
 )
 from mmats._core.path cimport PATH_LOW_FIRST, PATH_WORST
 from mmats._core.types cimport (
-    FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, ORDER_LIMIT, ORDER_MARKET, ORDER_STOP_LIMIT,
-    ORDER_TRAILING_STOP, REPORT_ACCEPTED, REPORT_CANCELED,
-    REPORT_CANCEL_REJECTED, REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED, REPORT_UPDATED,
-    SETTLE_MARGIN, SETTLE_SPOT, SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_GTD, VENUE_FULL, VENUE_NOTIONAL_MIN,
-    VENUE_OK, VENUE_POST_ONLY_WOULD_TAKE, VENUE_PRICE, VENUE_QUANTITY, VENUE_REDUCE_ONLY,
-    VENUE_UNKNOWN_ORDER, EVENT_BAR, instrument_t, lots_t, mmats_muldiv_ceil, money_t, order_t,
-    price_ticks_t, report_t, ts_ns_t,
+    EVENT_BAR, FLAG_POST_ONLY, FLAG_REDUCE_ONLY, LIQUIDITY_MAKER, ORDER_LIMIT, ORDER_MARKET,
+    ORDER_STOP_LIMIT, ORDER_TRAILING_STOP, REPORT_ACCEPTED, REPORT_CANCELED, REPORT_CANCEL_REJECTED,
+    REPORT_EXPIRED, REPORT_FILLED, REPORT_REJECTED, REPORT_UPDATED, SETTLE_MARGIN, SETTLE_SPOT,
+    SIDE_BUY, SIDE_SELL, TIF_DAY, TIF_GTD, VENUE_FULL, VENUE_NOTIONAL_MIN, VENUE_OK,
+    VENUE_POST_ONLY_WOULD_TAKE, VENUE_PRICE, VENUE_QUANTITY, VENUE_REDUCE_ONLY, VENUE_UNKNOWN_ORDER,
+    instrument_t, lots_t, mmats_muldiv_ceil, money_t, order_t, price_ticks_t, report_t, ts_ns_t,
 )
 
 
@@ -62,9 +61,8 @@ cdef class OrderDesk(VenuePort):
         self.carries = <carry_t*>calloc(cells, sizeof(carry_t))
         if (self.instruments == NULL or self.costs == NULL or self.markets == NULL
                 or self.slot_lists == NULL or self.working == NULL or self.positions == NULL
-                or self.dust == NULL or self.pools == NULL
-                or self.actions == NULL or self.queues == NULL or self.reports == NULL
-                or self.carries == NULL):
+                or self.dust == NULL or self.pools == NULL or self.actions == NULL
+                or self.queues == NULL or self.reports == NULL or self.carries == NULL):
             raise MemoryError("simulated venue")
         for k in range(n + 1):
             self.queues[k].head = -1
@@ -281,9 +279,9 @@ cdef class OrderDesk(VenuePort):
             return
         memset(work, 0, sizeof(working_t))
         work.order_id = order.order_id
-        work.wait_event = -1
-        work.avail_event = -1
+        work.wait_event = work.avail_event = -1
         work.leaves_lots = order.quantity_lots
+        work.filled_lots = order.filled_lots
         work.price_ticks = order.price_ticks
         work.trigger_ticks = order.trigger_ticks
         work.trail_ticks = order.trail_ticks
@@ -387,8 +385,7 @@ cdef class OrderDesk(VenuePort):
             work.price_ticks = order.price_ticks
         if order.trigger_ticks > 0:
             work.trigger_ticks = order.trigger_ticks
-        work.wait_event = -1
-        work.avail_event = -1
+        work.wait_event = work.avail_event = -1
         self.add_slot(market, slot)
         self.on_arrival(market, slot)
 
@@ -399,6 +396,7 @@ cdef class OrderDesk(VenuePort):
         """Queue one report in the order in which reports reach us; the caller made sure of room."""
         cdef ts_ns_t recv_ns = market.time_ns + self.latency()
         cdef uint64_t at = self.report_first + self.report_count
+        cdef const working_t* work = &self.working[order_id & SLOT_MASK]
         cdef report_t* out
         if recv_ns < market.recv_ns:
             recv_ns = market.recv_ns
@@ -414,6 +412,7 @@ cdef class OrderDesk(VenuePort):
         out.ts_event_ns = market.time_ns
         out.ts_recv_ns = recv_ns
         out.leaves_lots = leaves_lots
+        out.cum_lots = work.filled_lots if work.order_id == order_id else 0
         out.kind = kind
         out.reason = reason
         return out
@@ -466,6 +465,7 @@ cdef class OrderDesk(VenuePort):
             self.close_order(market, slot, REPORT_CANCELED, VENUE_PRICE)
             return 0
         work.leaves_lots -= lots
+        work.filled_lots += lots
         signed_lots = self.book_fill(market, work, lots, &fee)
         market.net_lots += signed_lots
         self.fill_count += 1

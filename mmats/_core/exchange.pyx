@@ -260,6 +260,7 @@ cdef class Exchange:
             return 0
         if work.order_id == order_id:
             state.leaves_lots = work.leaves_lots
+            state.cum_lots = work.filled_lots
             state.kind = REPORT_ACCEPTED
         state.ts_recv_ns = now_ns
         return self._put(&state)

@@ -10,7 +10,9 @@ What a venue process must answer to a request, as records of ``REPORT_DTYPE``:
   completed the order (its `leaves_lots` is 0), nothing follows. An order that the venue does not
   know: one NOT_FOUND. A question that can't be answered now is not answered at all.
 
-A request is sent once and never again. Fills may come in any order and more than once.
+A request is sent once and never again. Fills may come in any order and more than once. Every
+report says in `cum_lots` how much of its order has been filled, itself included: an order ends only
+when so much has been booked, so that a fill that was lost is asked for.
 """
 
 from enum import IntEnum

@@ -176,11 +176,12 @@ cdef class ExecutionPort(VenuePort):
         """What any venue may say; sums of it stay far from overflow."""
         if (report.kind < REPORT_ACCEPTED or report.kind > REPORT_NOT_FOUND
                 or report.order_id <= 0 or report.ts_event_ns < 0 or report.reason < 0
-                or report.leaves_lots < 0 or report.leaves_lots > QUANTITY_MAX):
+                or report.leaves_lots < 0 or report.leaves_lots > QUANTITY_MAX
+                or report.cum_lots < 0 or report.cum_lots > QUANTITY_MAX):
             return False
         if report.kind != REPORT_FILLED:
             return True
-        return (report.trade_id != 0 and 0 < report.last_lots <= QUANTITY_MAX
+        return (report.trade_id != 0 and 0 < report.last_lots <= report.cum_lots
                 and 0 < report.last_ticks <= QUANTITY_MAX
                 and -MONEY_MAX <= report.fee <= MONEY_MAX
                 and 0 <= report.fee_currency < self.currency_count

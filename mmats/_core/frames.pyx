@@ -72,9 +72,9 @@ if REQUEST_DTYPE.itemsize != sizeof(request_t):
 
 REPORT_DTYPE = np.dtype([
     ("order_id", "<i8"), ("trade_id", "<i8"), ("ts_event_ns", "<i8"), ("ts_recv_ns", "<i8"),
-    ("last_lots", "<i8"), ("last_ticks", "<i8"), ("leaves_lots", "<i8"), ("fee", "<i8"),
-    ("touch_ticks", "<i8"), ("mid_ticks_x2", "<i8"), ("fee_currency", "<i4"), ("kind", "i1"),
-    ("liquidity", "i1"), ("reason", "<i2"),
+    ("last_lots", "<i8"), ("last_ticks", "<i8"), ("leaves_lots", "<i8"), ("cum_lots", "<i8"),
+    ("fee", "<i8"), ("touch_ticks", "<i8"), ("mid_ticks_x2", "<i8"), ("fee_currency", "<i4"),
+    ("kind", "i1"), ("liquidity", "i1"), ("reason", "<i2"),
 ], align=True)
 if REPORT_DTYPE.itemsize != sizeof(report_t):
     raise AssertionError("report layout differs from types.pxd")

@@ -13,9 +13,9 @@ from mmats._core.risk cimport RiskGate
 from mmats._core.types cimport money_t, order_t, ts_ns_t
 
 cdef enum:
-    IMAGE_VERSION = 1
+    IMAGE_VERSION = 2
     IMAGE_PAGE = 1024           # the journal keeps changed pages only
-    SLOT_STEP = 64              # order slots are added in steps of so many: 12 pages
+    SLOT_STEP = 64              # order slots are added in steps of so many: 13 pages
     COPIES_MAX = 24
 
 # The first part of an image. The dtype of the whole is `image_dtype`.

@@ -63,7 +63,8 @@ TRACK_DTYPE = _record("wins losses won lost")
 SWITCH_DTYPE = _record("enabled signal_count")
 TRADE_DTYPE = _record("trade_id instrument")
 INQUIRY_DTYPE = _record(
-    "asked_ns query_ns wait_ns not_found_ns", "query_count not_found_count is_cancel_wanted pad"
+    "asked_ns query_ns wait_ns not_found_ns changed_ns cum_lots",
+    "query_count not_found_count is_cancel_wanted is_filled",
 )
 SLOTS_DTYPE = np.dtype(
     [("orders", ORDER_DTYPE, SLOT_STEP), ("inquiries", INQUIRY_DTYPE, SLOT_STEP)]

@@ -39,10 +39,12 @@ cdef struct inquiry_t:
     ts_ns_t query_ns             # unknown: when to ask (again)
     ts_ns_t wait_ns              # unknown: time from the next question to the one after it
     ts_ns_t not_found_ns         # unknown: first answer that there is no such order
+    ts_ns_t changed_ns           # last change without an answer; 0 = none, -1 = to be sent again
+    lots_t cum_lots              # as the venue says; fills are missing while it is above what we have
     int32_t query_count          # unknown: questions asked
     int32_t not_found_count
     int32_t is_cancel_wanted     # unknown: cancel it where it turns out to be open
-    int32_t pad
+    int32_t is_filled            # no more than the missing fills is to come
 
 cdef inline bint is_done(const order_t* order) noexcept nogil:
     return (order.state == STATE_FILLED or order.state == STATE_CANCELED

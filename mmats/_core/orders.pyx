@@ -18,7 +18,7 @@ from mmats._core.journal cimport (
     RECORD_UPDATED, JournalPort, describe, record_t,
 )
 from mmats._core.ledger cimport Ledger, fill_result_t
-from mmats._core.order_table cimport SLOT_BITS, is_done
+from mmats._core.order_table cimport ORDER_SLOTS, SLOT_BITS, inquiry_t, is_done
 from mmats._core.risk cimport (
     REASON_NOTHING_TO_REDUCE, REASON_OK, REASON_QUANTITY_ZERO, REASON_SIZE_UNKNOWN,
     REASON_STOP_LOSS_SIDE, RiskGate,
@@ -157,19 +157,24 @@ cdef class OrderManager(Inquiry):
         if is_done(order):
             self.stale_report_count += 1
             return 0
+        if report.cum_lots > order.filled_lots:
+            self._miss_fills(order, report.cum_lots, now_ns)
         if order.state == STATE_UNKNOWN:
             return self._on_answer(order, report, now_ns)
-        if order.state != STATE_PENDING_CANCEL:
+        if order.state != STATE_PENDING_CANCEL and report.kind != REPORT_NOT_FOUND:
             self._answered(order)
         if report.kind == REPORT_ACCEPTED:
             if order.state == STATE_SUBMITTED:
                 order.state = STATE_ACCEPTED
+            elif order.state != STATE_PENDING_CANCEL:
+                return self._on_open(order, report, now_ns)
             return self._record_order(RECORD_ACCEPTED, order, now_ns, report.ts_event_ns, 0)
         if report.kind == REPORT_TRIGGERED:
             if order.state != STATE_PENDING_CANCEL:
                 order.state = STATE_TRIGGERED
             return self._record_order(RECORD_TRIGGERED, order, now_ns, report.ts_event_ns, 0)
         if report.kind == REPORT_UPDATED:
+            self._note_change(order, report)
             return self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, 0)
         if report.kind == REPORT_CANCEL_REJECTED:
             return self._on_refused(order, report, now_ns)
@@ -199,6 +204,7 @@ cdef class OrderManager(Inquiry):
             order.state = STATE_PARTIALLY_FILLED if order.filled_lots else STATE_ACCEPTED
         self._record_order(RECORD_UPDATED, order, now_ns, report.ts_event_ns, report.reason)
         if not was_cancel:  # its quantity at the venue is not what it must be
+            self.inquiries[order.order_id & (ORDER_SLOTS - 1)].changed_ns = 0
             self.cancel(order.order_id, now_ns)
         return 0
 
@@ -208,7 +214,11 @@ cdef class OrderManager(Inquiry):
         cdef lots_t before = self.ledger.cells[cell].lots
         cdef bint is_late = is_done(order)
         cdef int state = STATE_PARTIALLY_FILLED
-        cdef int error = self.ledger.apply_fill(
+        cdef int error
+        if self.can_query and not self._is_due(order, report):
+            self.stale_report_count += 1
+            return 0
+        error = self.ledger.apply_fill(
             order.strategy, report, order.instrument, order.side, now_ns, &result)
         if error != 0:
             raise PipelineFault(
@@ -225,18 +235,24 @@ cdef class OrderManager(Inquiry):
         self._tell(order, state, 0, report.last_lots, report.last_ticks, result.fee,
                    result.realized)
         self._track(cell, order.strategy, before, &result)
+        if report.cum_lots > order.filled_lots:
+            self._miss_fills(order, report.cum_lots, now_ns)
         self._open_bracket(order, cell, now_ns)
         return self._sync_bracket(cell, now_ns)
 
     cdef int _count_fill(self, order_t* order, const report_t* report) except -1:
         """Release what a fill has used up; returns the order's state as its strategy hears it.
 
-        The venue's word on what is left counts: a change of ours may have come too late.
+        The venue's word on what is left counts: a change of ours may have come too late. That of a
+        fill which has been overtaken is old.
         """
+        cdef inquiry_t* inquiry = &self.inquiries[order.order_id & (ORDER_SLOTS - 1)]
         cdef lots_t leaves = order.quantity_lots - order.filled_lots
-        cdef lots_t needed = 0
+        cdef lots_t needed = report.last_lots
         cdef money_t released = 0
-        if mmats_add(report.last_lots, report.leaves_lots, &needed):
+        cdef bint is_newest = report.cum_lots >= order.filled_lots + report.last_lots
+        if is_newest and mmats_add(
+                report.cum_lots - order.filled_lots, report.leaves_lots, &needed):
             raise PipelineFault("quantity overflow")
         if leaves < needed:
             self.gate.reduce_open(order, leaves - needed, 0)
@@ -247,7 +263,9 @@ cdef class OrderManager(Inquiry):
         self.gate.reduce_open(order, report.last_lots, released)
         order.reserved -= released
         order.filled_lots += report.last_lots
-        if report.leaves_lots == 0:
+        if is_newest and report.leaves_lots == 0:
+            inquiry.is_filled = 1
+        if inquiry.is_filled and order.filled_lots == max(inquiry.cum_lots, report.cum_lots):
             self._close(order, STATE_FILLED)
             return STATE_FILLED
         if order.state != STATE_PENDING_CANCEL and order.state != STATE_UNKNOWN:

@@ -121,6 +121,7 @@ cpdef enum VenueReason:
     VENUE_FULL = 8
     VENUE_PRICE = 9
     VENUE_NOT_FOUND = 10   # an order that never arrived, as several queries have found
+    VENUE_FILLS_MISSING = 11  # fills that the venue has counted and, asked again, does not tell
 
 # -- market data: 64 bytes, one cache line each ------------------------------------------------
 
@@ -193,6 +194,7 @@ cdef struct report_t:
     lots_t last_lots
     price_ticks_t last_ticks
     lots_t leaves_lots
+    lots_t cum_lots            # filled of the order so far, with this report
     money_t fee                # units of fee_currency, positive = paid
     int64_t touch_ticks        # best opposite price when it was filled
     int64_t mid_ticks_x2       # bid + ask when it was filled

@@ -126,3 +126,4 @@ class VenueReason(IntEnum):
     VENUE_FULL = 8
     VENUE_PRICE = 9
     VENUE_NOT_FOUND = 10
+    VENUE_FILLS_MISSING = 11

@@ -56,7 +56,6 @@ def resubmit_open(Pipeline pipeline not None, ts_ns_t now_ns):
         order = orders.find(order_id)
         rest = order[0]
         rest.quantity_lots -= rest.filled_lots
-        rest.filled_lots = 0
         if venue.submit(&rest, now_ns) != 0:
             raise RuntimeError(f"the simulated venue did not take order {order_id} again")
         if order.state == STATE_PENDING_CANCEL:

@@ -210,10 +210,10 @@ class TradingLoop:
         if gaps != self._venue_gaps:
             self._venue_gaps = gaps
             self.note("venue", problem="messages of the venue were lost", gaps=gaps)
-            self._ask_venue(now_ns)
+            self._ask_venue(Input.RESYNC, now_ns)
         elif known not in (0, session):
             self.note("venue", problem="the venue was started anew")
-            self._ask_venue(now_ns)
+            self._ask_venue(Input.RESYNC, now_ns)
 
     def _greet_venue(self) -> None:
         """A venue that is silent may be a new one, which does not know us yet."""
@@ -222,12 +222,13 @@ class TradingLoop:
             self._greeted_ns = self._turn_ns
             self._bus.send_requests(NO_REQUESTS)
 
-    def _ask_venue(self, now_ns: int) -> None:
+    def _ask_venue(self, kind: Input, now_ns: int) -> None:
         """Have the venue tell again what it knows of every open order."""
         self._reconcile_due_ns = time.monotonic_ns() + RECONCILE_NS
         if not self.fault:
-            self._record(Input.RESYNC, now_ns)
-            if self.session.resync(now_ns):
+            self._record(kind, now_ns)
+            ask = self.session.resync if kind is Input.RESYNC else self.session.reconcile
+            if ask(now_ns):
                 self._is_dirty = True
 
     def _take_frames(self) -> None:
@@ -310,7 +311,7 @@ class TradingLoop:
             if self.session.port is not None:
                 self._greet_venue()
                 if self._turn_ns >= self._reconcile_due_ns:
-                    self._ask_venue(now_ns)
+                    self._ask_venue(Input.RECONCILE, now_ns)
 
     # -- commands --------------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ def _apply(session: Session, desk: CommandDesk, kind: int, ts_ns: int, payload: 
             session.resync(ts_ns)
         case Input.BREAK:
             session.feed_broken()
+        case Input.RECONCILE:
+            session.reconcile(ts_ns)
         case Input.COMMAND:
             command = _plain(payload, "command", "body", "may_raise")
             spec = COMMANDS.get(command["command"])

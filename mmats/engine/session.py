@@ -67,8 +67,9 @@ class Input(IntEnum):
     COMMAND = 4  # JSON: command, body, may_raise
     START = 5  # JSON: run, configuration and the folder that it starts from
     IMAGE = 6  # the state that the run went on from
-    RESYNC = 7  # every open order is asked about; no payload
-    BREAK = 8  # market data are missing; no payload
+    RESYNC = 7  # every open order is unknown, and asked about; no payload
+    RECONCILE = 8  # every open order is asked about; no payload
+    BREAK = 9  # market data are missing; no payload
 
 
 class EngineFault(MmatsError):
@@ -255,8 +256,12 @@ class Session:
             self.controls.step(now_ns)
 
     def resync(self, now_ns: int) -> int:
-        """Ask the venue about every open order; they count as open until it has answered."""
+        """After a loss: every open order is unknown until the venue has answered."""
         return self.pipeline.orders.mark_open_unknown(now_ns)
+
+    def reconcile(self, now_ns: int) -> int:
+        """Compare every open order with what the venue says; returns how many are asked about."""
+        return self.pipeline.orders.query_open(now_ns)
 
     # -- durable state ---------------------------------------------------------------------------
 

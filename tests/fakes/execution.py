@@ -56,6 +56,8 @@ class Floor:
         self.intake = Intake(self.pipeline)
         self.now = START_NS
         self.trades = 0
+        self.filled: dict[int, int] = {}  # order id: lots that its fills add up to
+        self.told: set[tuple[int, int]] = set()  # order and trade ids
         self.minute = 0
 
     def bar(self, close: int = TICKS, instrument: int = 0) -> None:
@@ -75,6 +77,7 @@ class Floor:
     def report(self, kind: ReportKind, order_id: int, **fields: int) -> int:
         """Hand one report over and let the pipeline take it; 1 = the port accepted it."""
         rows = np.zeros(1, REPORT_DTYPE)
+        fields = {"cum_lots": self.filled.get(order_id, 0), **fields}
         for name, value in {"kind": int(kind), "order_id": order_id, **fields}.items():
             rows[name] = value
         accepted: int = self.port.give_reports(rows)
@@ -85,13 +88,19 @@ class Floor:
         self.report(ReportKind.REPORT_ACCEPTED, order_id, leaves_lots=leaves)
 
     def fill(
-        self, order_id: int, lots: int, leaves: int, price: int = TICKS, trade: int = 0
-    ) -> int:
-        """A fill with a new trade id, unless one is given."""
+        self, order_id: int, lots: int, leaves: int, price: int = TICKS, trade: int = 0,
+        cum: int = 0,
+    ) -> int:  # fmt: skip
+        """A fill with a new trade id and the sum of the fills, unless they are given."""
         self.trades += 1
+        trade = trade or self.trades
+        if (order_id, trade) not in self.told:
+            self.told.add((order_id, trade))
+            self.filled[order_id] = self.filled.get(order_id, 0) + lots
         return self.report(
             ReportKind.REPORT_FILLED, order_id, last_lots=lots, leaves_lots=leaves,
-            last_ticks=price, trade_id=trade or self.trades, liquidity=2,
+            last_ticks=price, trade_id=trade, liquidity=2,
+            cum_lots=cum or self.filled[order_id],
         )  # fmt: skip
 
     def after(self, seconds: float) -> int:

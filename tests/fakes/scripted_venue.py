@@ -25,6 +25,10 @@ class Order:
     fills: list[dict[str, int]] = field(default_factory=list)
     end: int = 0
 
+    @property
+    def filled(self) -> int:
+        return sum(fill["last_lots"] for fill in self.fills)
+
 
 class ScriptedVenue:
     """Takes requests in order and answers; `random` decides about everything else.
@@ -89,7 +93,9 @@ class ScriptedVenue:
             self.tell(ReportKind(order.end), order_id)
 
     def tell(self, kind: ReportKind, order_id: int, **fields: int) -> dict[str, int]:
+        order = self.orders.get(order_id)
         report = {"kind": int(kind), "order_id": order_id, **fields}
+        report["cum_lots"] = order.filled if order else 0
         self.line.append(report)
         return report
 
@@ -114,6 +120,7 @@ class ScriptedVenue:
         self.position += order.side * lots
         report = self.tell(ReportKind.REPORT_FILLED, order.order_id, leaves_lots=order.leaves)
         report |= {"last_lots": lots, "last_ticks": TICKS, "trade_id": self.trades, "liquidity": 1}
+        report["cum_lots"] += lots
         order.fills.append(report)
         if order.leaves == 0:
             order.end = int(ReportKind.REPORT_FILLED)

@@ -28,10 +28,11 @@ def campaign_of(home: Path, variant: str, kills: int) -> Outcome:
 
 
 @pytest.mark.parametrize("kills", [50, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("each_report", [False, True], ids=["messages", "reports"])
 def test_the_engine_loses_nothing_and_doubles_nothing(
-    home: Path, kills: int, record_property: Callable[[str, object], None]
+    home: Path, kills: int, each_report: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    outcome = Campaign(home, seed=kills).run(kills)
+    outcome = Campaign(home, seed=kills, each_report=each_report).run(kills)
     record_property("campaign", str(outcome))
     assert outcome.findings.is_clean, outcome
     assert outcome.kills == kills

@@ -73,6 +73,7 @@ class Answers:
     """A venue that does whatever the test draws with the orders it has been sent."""
 
     leaves: dict[int, tuple[int, int]] = field(default_factory=dict)  # order: instrument, lots
+    filled: dict[int, int] = field(default_factory=dict)
     trades: int = 0
 
     def take(self, requests: Any) -> None:
@@ -97,7 +98,9 @@ class Answers:
             self.trades += 1
             out["trade_id"], out["last_lots"], out["leaves_lots"] = self.trades, last, lots - last
             out["last_ticks"], out["liquidity"] = 10_000 + choice, 2
+            self.filled[order_id] = self.filled.get(order_id, 0) + last
             self.leaves[order_id] = (instrument, lots - last)
+        out["cum_lots"] = self.filled.get(order_id, 0)
         ended = (ReportKind.REPORT_REJECTED, ReportKind.REPORT_CANCELED, ReportKind.REPORT_EXPIRED)
         if kind in ended or self.leaves[order_id][1] == 0:
             del self.leaves[order_id]

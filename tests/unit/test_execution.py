@@ -122,8 +122,10 @@ def test_the_last_fills_are_remembered(floor: Floor) -> None:
     assert floor.port.duplicate_count == 0
     floor.fill(order, 1, 1, trade=2)
     assert floor.port.duplicate_count == 1
-    floor.fill(order, 1, 1, trade=1)  # 1025 fills ago
+    floor.fill(order, 1, 1, trade=1)  # 1025 fills ago: the port has forgotten it
     assert floor.port.trade_count == 1026
+    assert floor.position() == 1025  # but the venue has not filled more than that
+    assert floor.orders.stale_report_count == 1
 
 
 def test_the_same_trade_id_at_two_instruments() -> None:
@@ -206,13 +208,15 @@ BAD: list[dict[str, Any]] = [
     {"fee_currency": 99}, {"fee_currency": -1}, {"last_lots": 2**62}, {"last_ticks": 2**62},
     {"leaves_lots": 2**62}, {"fee": 2**62}, {"liquidity": 3}, {"ts_event_ns": -1}, {"reason": -1},
     {"order_id": 0}, {"order_id": -(2**62)}, {"touch_ticks": -1}, {"mid_ticks_x2": 2**62},
+    {"cum_lots": -1}, {"cum_lots": 2**62}, {"cum_lots": 4},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", BAD)
 def test_what_no_venue_may_say_is_counted_and_refused(floor: Floor, change: dict[str, Any]) -> None:
     order = floor.buy(1000)
-    good = {"kind": 4, "order_id": order, "trade_id": 1, "last_lots": 5, "last_ticks": TICKS}
+    good = {"kind": 4, "order_id": order, "trade_id": 1, "last_lots": 5, "last_ticks": TICKS,
+            "cum_lots": 5}  # fmt: skip
     fields: dict[str, Any] = {**good, **change}
     assert floor.report(fields.pop("kind"), fields.pop("order_id"), **fields) == 0
     assert floor.port.refused_count == 1
@@ -251,6 +255,8 @@ def test_reports_of_every_kind_in_any_state_break_nothing(floor: Floor) -> None:
             order = floor.buy(10)
             for kind in (first, second):
                 fields = {"last_lots": 5, "last_ticks": TICKS, "trade_id": order * 10 + second}
+                is_filled = 4 in (first, kind)
+                fields["cum_lots"] = 5 if is_filled else 0
                 floor.report(ReportKind(kind), order, **fields)
             floor.requests()
     assert floor.port.refused_count == 0

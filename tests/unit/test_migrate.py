@@ -44,7 +44,7 @@ class Run:
             report = np.zeros(1, REPORT_DTYPE)
             lots = int(request["quantity_lots"]) // share
             report["order_id"], report["kind"] = request["order_id"], 4
-            report["trade_id"], report["last_lots"] = 1 + number, lots
+            report["trade_id"], report["last_lots"], report["cum_lots"] = 1 + number, lots, lots
             report["leaves_lots"] = int(request["quantity_lots"]) - lots
             report["last_ticks"] = TICKS + 100 * int(request["instrument"])
             assert self.made.venue.give_reports(report) == 1
