@@ -57,7 +57,7 @@ def executed_commands(path: Path, now_ns: int) -> list[tuple[str, str, str]]:
             kind, data = chain.read_note(entry.payload)
             if kind != "command" or "hash" not in data:
                 continue
-            if now_ns - int(str(data.get("wall_ns"))) > COMMANDS_KEPT_NS:
+            if now_ns - entry.ts_ns > COMMANDS_KEPT_NS:
                 break
             found.append((str(data.get("id")), str(data["hash"]), str(data.get("reply"))))
     return found[::-1]

@@ -31,6 +31,7 @@ cdef struct feed_t:
     event_t last[EVENT_KINDS]     # [EventKind] the last that was played
     event_t held                  # the last that was held back for its price
     price_ticks_t price_ticks     # the last that was accepted; 0 = none
+    ts_ns_t resume_ns             # what is not after this was played before a restart; 0 = nothing
     int32_t held_count
     int32_t is_grouped            # has a bar in the moment that is being collected
     int64_t refused[PROBLEM_KINDS]

@@ -91,6 +91,11 @@ class Intake:
         two calls. Raises ValueError where `events` is no contiguous array of 64-byte records, and
         whatever the pipeline raises.
         """
+    def resume(self) -> None:
+        """Refuse what the restored account has been marked by already; call after a restore.
+
+        A feed that begins anew would otherwise be traded twice.
+        """
     def on_timer(self, now_ns: int) -> None:
         """Tell venue and pipeline the time, ns UTC; it never goes back."""
     def on_reports(self, now_ns: int) -> None:

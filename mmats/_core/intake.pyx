@@ -178,6 +178,11 @@ cdef class Intake:
         self._play_collected()
         return self.event_count - before
 
+    def resume(self):
+        cdef int k
+        for k in range(self.instrument_count):
+            self.feeds[k].resume_ns = self.pipeline.ledger.holdings[k].marked_ns
+
     def on_timer(self, ts_ns_t now_ns):
         cdef event_t timer
         memset(&timer, 0, sizeof(event_t))
@@ -245,7 +250,8 @@ cdef class Intake:
     cdef int _check_time(self, feed_t* feed, const event_t* event) noexcept nogil:
         cdef const event_t* last = &feed.last[event.kind]
         cdef ts_ns_t latest = _most(event.ts_event_ns, event.ts_recv_ns)
-        if event.ts_event_ns <= 0 or event.ts_recv_ns <= 0 or event.ts_event_ns < last.ts_event_ns:
+        if (event.ts_event_ns <= 0 or event.ts_recv_ns <= 0
+                or event.ts_event_ns < last.ts_event_ns or event.ts_event_ns <= feed.resume_ns):
             return FEED_OUT_OF_ORDER
         if last.kind != 0 and _repeats(event, last):
             return FEED_DUPLICATE

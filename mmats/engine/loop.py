@@ -18,6 +18,8 @@ from mmats._core import (
     RECORD_DTYPE,
     REQUEST_DTYPE,
     ExecutionPort,
+    FeedFault,
+    FeedProblem,
     OrderState,
     RequestKind,
     open_orders,
@@ -175,11 +177,11 @@ class TradingLoop:
 
     def begin(self, **facts: object) -> None:
         """Write the start of the run into the journal, before what recovery has recorded."""
-        self._notes.insert(0, Note("run.started", self._clock.now_ns(), facts))
+        self._notes.insert(0, Note("run.started", time.time_ns(), facts))
 
     def note(self, kind: str, **data: object) -> None:
         """Write a fact into the journal with the next group."""
-        self._notes.append(Note(kind, self._clock.now_ns(), data, self._records_waiting))
+        self._notes.append(Note(kind, time.time_ns(), data, self._records_waiting))
 
     # -- inputs ----------------------------------------------------------------------------------
 
@@ -242,7 +244,7 @@ class TradingLoop:
                 return
 
     def _take_frame(self, frame: FeedFrame) -> None:
-        problem = self._feeds.take(frame, self._turn_ns, self._clock.now_ns())
+        problem = self._feeds.take(frame, self._turn_ns, time.time_ns())
         if problem:
             self._break(frame.feed, problem)
         start = 0
@@ -267,17 +269,24 @@ class TradingLoop:
             self._decided_ns = self._decided_ns or self._turn_ns
             self._publisher.decided(self._turn_ns)
         self._clock.follow(self.session.pipeline.now_ns)
-        for instrument, problem, ts_ns, observed, limit in self.session.intake.take_problems():
-            symbol = "?"
-            if 0 <= instrument < len(self.session.catalogue.instruments):
-                symbol = self.session.catalogue.instruments[instrument].id
+        self._note_problems()
+
+    def _note_problems(self) -> None:
+        """Write down the first refused event of each kind and how many there were, not all."""
+        instruments = self.session.catalogue.instruments
+        found: dict[tuple[int, int], list[FeedFault]] = {}
+        for fault in self.session.intake.take_problems():
+            found.setdefault((fault.instrument, fault.problem), []).append(fault)
+        for (instrument, _), faults in found.items():
+            first = faults[0]
             self.note(
                 "feed",
-                symbol=symbol,
-                problem=str(problem),
-                event_ns=ts_ns,
-                observed=observed,
-                limit=limit,
+                symbol=instruments[instrument].id if instrument >= 0 else "?",
+                problem=FeedProblem(first.problem).name.removeprefix("FEED_"),
+                count=len(faults),
+                event_ns=first.ts_event_ns,
+                observed=first.observed,
+                limit=first.limit,
             )
 
     def _on_timer(self) -> None:
@@ -325,7 +334,7 @@ class TradingLoop:
             else:
                 answer = self._command(command.command, body, command.may_raise)
             record = self._control.record(command, answer)
-            self.note("command", body=body, wall_ns=time.time_ns(), **record)
+            self.note("command", body=body, **record)
             self._answers.append((command, answer))
             self._is_dirty = True
 
@@ -443,7 +452,7 @@ class TradingLoop:
         self._writer.submit(
             Group(
                 flight.number,
-                self._clock.now_ns(),
+                time.time_ns(),
                 records.tobytes(),
                 flight.notes,
                 b"" if self.fault else image,

@@ -307,6 +307,7 @@ class Session:
             self.mode = min(self.mode, Mode.of(facts.mode))
             self.strategy_modes = {name: Mode.of(word) for name, word in facts.modes.items()}
         self._apply_modes()
+        self.intake.resume()
         if self.built_mode is Mode.PAPER:
             self.assembly.venue.take_positions()  # else it cancels what may only reduce
             count = resubmit_open(self.pipeline, self.pipeline.now_ns)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ def note(kind: str, **data: object) -> Note:
 
 
 def command(number: int, wall_ns: int) -> Note:
-    return note("command", id=f"id{number}", hash=f"h{number}", reply="{}", wall_ns=str(wall_ns))
+    made = note("command", id=f"id{number}", hash=f"h{number}", reply="{}")
+    return replace(made, ts_ns=wall_ns)
 
 
 def write(folder: Path, run: str, *groups: Group) -> None:
