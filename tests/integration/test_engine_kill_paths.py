@@ -22,8 +22,9 @@ class Busy(Strategy):
     supported_symbols = ()
 
     def on_market_data(self, data):
-        action = Action.SELL if self.account.position(data.symbol) > 0 else Action.BUY
-        return [TradeSignal(action, data.symbol, size=0.0002)]
+        if self.account.position(data.symbol) > 0:
+            return [TradeSignal(Action.SELL, data.symbol, reduce_only=True)]
+        return [TradeSignal(Action.BUY, data.symbol, size=0.0002)]
 """
 TABLE = """
 [[strategies]]
@@ -43,13 +44,14 @@ def test_a_full_journal_ends_the_engine_and_loses_nothing_acknowledged() -> None
         here.write("busy.py", BUSY)
         here.config.write_text(here.config.read_text() + "[journal]\nsize_max = 2500000\n")
         engine = here.start("engine")
-        here.start("feed", "--quiet")
-        replies = []
+        body, replies = {"name": "trend", "reason": "once more"}, []
         with here.client() as client:
             run = client.run
+            replies += [client.command("strategy.disable", body) for _ in range(3)]
+            here.start("feed", "--quiet")
             while engine.poll() is None:
                 try:
-                    replies.append(client.disable_strategy("trend", "once more"))
+                    replies.append(client.command("strategy.disable", body, timeout_s=1.0))
                 except ClientError:
                     break
         code, output = ended(engine)
@@ -110,7 +112,7 @@ def test_sigterm_in_a_burst_ends_in_good_order_and_replays_the_same() -> None:
         here.start("feed", "--quiet")
         with here.client() as client:
             run = client.run
-            events = client.events({"fill"})
+            events = client.events({"fill"}, timeout_s=WAIT_S)
             assert next(events) is not None
             engine.send_signal(signal.SIGTERM)
             assert ended(engine)[0] == 0
@@ -127,7 +129,7 @@ def test_an_engine_killed_while_it_recovers_recovers_the_next_time() -> None:
         here.start("feed", "--quiet", "--loop")
         engine = here.start("engine")
         with here.client() as client:
-            assert next(client.events({"fill"})) is not None
+            assert next(client.events({"fill"}, timeout_s=WAIT_S), None) is not None
             run = client.run
         kill(engine)
         image = here.records(run).image_hash
@@ -152,7 +154,7 @@ def test_up_starts_a_killed_engine_again_with_the_same_state() -> None:
         up = here.supervise()
         with here.client() as client:
             run = client.run
-            assert next(client.events({"fill"})) is not None
+            assert next(client.events({"fill"}, timeout_s=WAIT_S), None) is not None
             for name in ("feed", "watchdog", "engine"):
                 until(lambda name=name: (here.profile.run_dir / f"{name}.pid").exists())
             pid = int((here.profile.run_dir / "engine.lock").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""Operator mode with the rehearsal venue in its own process: orders leave, and come to rest."""
+"""Operator mode, with the rehearsal venue in a process of its own: orders leave, and rest."""
 
 import signal
 import time
@@ -156,7 +156,7 @@ def test_the_watchdog_cancels_for_an_engine_that_is_stopped_and_the_engine_learn
     with desk() as at:
         resting = at.rest()
         watchdog = at.here.start("watchdog")
-        until(lambda: "watching" in log(at.here), WAIT_S)
+        until(lambda: '"connected"' in log(at.here), WAIT_S)
         at.here.engine.send_signal(signal.SIGSTOP)
         alarm = at.here.profile.run_dir / "ALARM"
         until(lambda: alarm.exists() and "no heartbeat" in alarm.read_text(), WAIT_S)
