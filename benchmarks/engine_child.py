@@ -36,7 +36,6 @@ class MemoryWriter:
     def __init__(self) -> None:
         """Nothing is committed."""
         self.committed = self.size = 0
-        self._wake: Callable[[], None] | None = None
 
     @property
     def head(self) -> Head:
@@ -47,12 +46,9 @@ class MemoryWriter:
         """Commit."""
         self.committed = group.number
         self.size += len(group.records) // 160 + len(group.notes)
-        if self._wake is not None:
-            self._wake()
 
     def on_done(self, wake: Callable[[], None]) -> None:
-        """Wake after every commit."""
-        self._wake = wake
+        """There is nothing to wait for."""
 
     def close(self) -> None:
         """There is nothing to close."""

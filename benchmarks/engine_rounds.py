@@ -24,8 +24,8 @@ from mmats.model.profile import Profile
 from mmats.ports.bus import FrameKind
 
 RATE = 5_000  # ticks a second
-TICKS = 10_000  # of a round
-ANSWERED_SHARE = 0.1
+TICKS = 15_000  # of a round
+ANSWERED_SHARE = 0.02
 WAIT_MS = 20_000
 
 Times = NDArray[np.int64]
