@@ -113,8 +113,9 @@ class Market:
         self._trade_id = 0
 
     def begin(self) -> None:
-        """Wait for the engine."""
+        """Wait for the engine, and play a round that warms up."""
         assert self._feed.send(FrameKind.START, block_ms=WAIT_MS)
+        self.round(pattern(0))
 
     def round(self, answered: NDArray[np.bool_]) -> Times:
         """One round, from a new snapshot on; every order is filled after its time was taken."""
