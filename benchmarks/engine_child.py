@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from adapters.bus.sockets import open_bound
-from benchmarks.engine_market import CONFIG
+from benchmarks.engine_market import CONFIG, SYMBOL
 from mmats.config import load_config
 from mmats.engine.process import Engine
 from mmats.model.profile import Profile
@@ -65,6 +65,9 @@ def engine(profile: Profile, kind: type[Engine], mode: str) -> None:
     """Run until SIGTERM."""
     tables: dict[str, Any] = {**CONFIG, "profile": profile.name}
     tables["engine"] = {**tables["engine"], "mode": mode}
+    if mode == "advisory":
+        watching = {"name": "watch", "source": "benchmarks.engine_market:Watching"}
+        tables["strategies"] = [{**watching, "symbols": [SYMBOL]}]
     kind(load_config(tables), profile, tables, lambda text: None).trade()
 
 
@@ -85,7 +88,7 @@ def echo(profile: Profile) -> None:
 
 def main(role: str, home: str, mode: str = "operator") -> None:
     """Run a role."""
-    profile = Profile.of("dev" if mode == "operator" else "paper", Path(home))
+    profile = Profile.of("paper" if mode == "paper" else "dev", Path(home))
     if role == "echo":
         echo(profile)
     else:

@@ -48,6 +48,18 @@ CONFIG: dict[str, Any] = {
 }
 
 
+class Watching(Strategy):
+    """Hears bars of a minute and decides nothing."""
+
+    name = "watch"
+
+    def initialize(self, config: Mapping[str, Any]) -> None:
+        """There is nothing to set."""
+
+    def on_market_data(self, data: object) -> None:
+        """Look."""
+
+
 class Answering(Strategy):
     """Turns its position, long and flat, whenever the best bid has a certain size."""
 

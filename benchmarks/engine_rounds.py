@@ -24,7 +24,7 @@ from mmats.model.profile import Profile
 from mmats.ports.bus import FrameKind
 
 RATE = 5_000  # ticks a second
-TICKS = 15_000  # of a round
+TICKS = 10_000  # of a round
 ANSWERED_SHARE = 0.02
 WAIT_MS = 20_000
 
