@@ -14,6 +14,7 @@ BID_TICKS, ASK_TICKS = 100_000, 100_002
 DEPTH = 20
 LOTS = 1000
 ANSWERED_LOTS = 777  # the size of the best bid that the strategy answers
+SIZE = 0.5  # of each order; less than any level holds
 SYMBOL = "AAABBB"
 VENUE = "bench"
 
@@ -80,7 +81,7 @@ class Answering(Strategy):
         if book.best_bid[1] != ANSWERED_LOTS:
             return None
         self.is_long = not self.is_long
-        return TradeSignal(Action.BUY if self.is_long else Action.SELL, symbol, 1.0)
+        return TradeSignal(Action.BUY if self.is_long else Action.SELL, symbol, SIZE)
 
 
 def snapshot(ts_ns: int) -> NDArray[np.void]:
@@ -100,11 +101,15 @@ def snapshot(ts_ns: int) -> NDArray[np.void]:
 
 
 def ticks(answered: NDArray[np.bool_]) -> NDArray[np.void]:
-    """Changes of the best bid's size, each a message of its own, without times."""
+    """Changes of the size at the best prices, each a message of its own, without times."""
     rows = np.zeros(len(answered), DELTA_DTYPE)
     rows["kind"] = EventKind.EVENT_DELTA
-    rows["flags"] = EventFlag.DELTA_LAST
-    rows["price_ticks"] = BID_TICKS
+    # After a bid that is answered comes another one: it is to be answered once.
+    is_ask = (np.arange(len(answered)) % 2 == 1) & ~answered & ~np.roll(answered, 1)
+    rows["flags"] = np.where(
+        is_ask, EventFlag.DELTA_LAST | EventFlag.DELTA_ASK, EventFlag.DELTA_LAST
+    )
+    rows["price_ticks"] = np.where(is_ask, ASK_TICKS, BID_TICKS)
     rows["size_lots"] = np.where(answered, ANSWERED_LOTS, LOTS + np.arange(len(answered)))
     rows["first_sequence"] = rows["last_sequence"] = 2 + np.arange(len(answered))
     return rows.view(EVENT_DTYPE)
