@@ -99,7 +99,7 @@ def test_flood(profile: Profile) -> None:
         f"{flood.ticks_per_s / 1e6:.2f} M/s, {flood.ticks_per_s * EVENT_BYTES / bare:.2f} of the "
         f"bytes of bare PUSH/PULL; {growth / 2**20:+.1f} MiB over the second half "
         f"({flood.sent / 1e6:.0f} M ticks; load {os.getloadavg()[0]:.1f})",
-        is_whole and flood.ticks_per_s >= TICKS_PER_S_MIN and growth <= GROWTH_BYTES_MAX,
+        bool(is_whole and flood.ticks_per_s >= TICKS_PER_S_MIN and growth <= GROWTH_BYTES_MAX),
     )
     assert is_whole
     assert growth < 10 * GROWTH_BYTES_MAX

@@ -18,6 +18,7 @@ STEP_NS = 1_000
 HIGH_WATER_MARK = 64
 WAIT_MS = 20_000
 
+
 def block(start_ns: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     """Deltas and quotes in turn, a microsecond apart."""
     rows = np.empty(BLOCK, EVENT_DTYPE)

@@ -5,16 +5,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from adapters.bus.feed import FeedPublisher
-from adapters.bus.sockets import open_connected
+from adapters.bus.frames import FRAME_BYTES_MAX, encode_frame
+from adapters.bus.sockets import SocketOptions, open_connected
 from adapters.bus.venue import VenueServer
 from benchmarks.engine_child import ANSWERED
 from benchmarks.engine_market import VENUE, dated, fill, snapshot, ticks
@@ -26,6 +26,7 @@ from mmats.ports.bus import FrameKind
 RATE = 5_000  # ticks a second
 TICKS = 10_000  # of a round
 ANSWERED_SHARE = 0.02
+FRAME_BYTES = 104  # of one tick
 WAIT_MS = 20_000
 
 Times = NDArray[np.int64]
@@ -50,15 +51,29 @@ def child(role: str, profile: Profile, *more: str) -> Iterator["subprocess.Popen
             process.kill()
 
 
-def pattern(seed: int) -> NDArray[np.bool_]:
+def pattern(seed: int, share: float = ANSWERED_SHARE) -> NDArray[np.bool_]:
     """Which ticks are answered: the same for all contenders of a round."""
-    return np.random.default_rng(seed).random(TICKS) < ANSWERED_SHARE
+    return np.random.default_rng(seed).random(TICKS) < share
 
 
-def played(
-    answered: NDArray[np.bool_], send: Callable[[int], None], receive: Callable[[], None]
-) -> Times:
-    """Send at RATE; returns the nanoseconds of those that were answered, from send to answer."""
+class Side(Protocol):
+    """One end of a round: frames to send, and what comes back."""
+
+    def prepared(self, k: int) -> bytes:
+        """The frame of a tick, ready to be sent."""
+
+    def send(self, frame: bytes) -> None:
+        """Put it on the socket."""
+
+    def wait(self) -> None:
+        """Wait until the answer is on the socket."""
+
+    def take(self) -> None:
+        """Take the answer from it."""
+
+
+def played(answered: NDArray[np.bool_], side: Side) -> Times:
+    """Send at RATE; returns the nanoseconds from frame on the socket to answer on the socket."""
     taken = []
     step_ns = 10**9 // RATE
     gc.collect()
@@ -66,11 +81,13 @@ def played(
     due = time.perf_counter_ns()
     for k, is_answered in enumerate(answered.tolist()):
         time.sleep(max(0, due - time.perf_counter_ns()) / 1e9)
+        frame = side.prepared(k)
         start = time.perf_counter_ns()
-        send(k)
+        side.send(frame)
         if is_answered:
-            receive()
+            side.wait()
             taken.append(time.perf_counter_ns() - start)
+            side.take()
         due = max(due + step_ns, start)
     gc.enable()
     return np.array(taken, np.int64)
@@ -83,17 +100,29 @@ class Echo:
         """Connect; the other process need not run yet."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._dealer = open_connected(self._context, zmq.DEALER, profile.endpoint("bare"))
-        self._data = (b"\0" * 104, ANSWERED * 104)  # as long as a frame of one tick
+        self._data = (b"\0" * FRAME_BYTES, ANSWERED * FRAME_BYTES)
+        self._flags: list[bool] = []
 
     def round(self, answered: NDArray[np.bool_]) -> Times:
         """One round."""
-        flags = answered.tolist()
+        self._flags = answered.tolist()
+        return played(answered, self)
 
-        def receive() -> None:
-            assert self._dealer.poll(WAIT_MS)
-            self._dealer.recv()
+    def prepared(self, k: int) -> bytes:
+        """As long as a frame of one tick."""
+        return self._data[self._flags[k]]
 
-        return played(answered, lambda k: self._dealer.send(self._data[flags[k]]), receive)
+    def send(self, frame: bytes) -> None:
+        """Send it."""
+        self._dealer.send(frame)
+
+    def wait(self) -> None:
+        """Wait for the same."""
+        assert self._dealer.poll(WAIT_MS)
+
+    def take(self) -> None:
+        """Take it."""
+        self._dealer.recv()
 
     def close(self) -> None:
         """End the other process, too."""
@@ -103,46 +132,57 @@ class Echo:
 
 
 class Market:
-    """The feed and the venue of an engine that runs."""
+    """The feed and the venue of an engine that runs; fills every order."""
 
     def __init__(self, profile: Profile) -> None:
         """Bind and connect; the engine need not run yet."""
         self._venue = VenueServer(profile, name=VENUE)
-        self._feed = FeedPublisher(profile, feed=0, session=1)
-        self._trade_id = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        options = SocketOptions(message_bytes_max=FRAME_BYTES_MAX, immediate=True)
+        endpoint = profile.endpoint("feed")
+        self._push = open_connected(self._context, zmq.PUSH, endpoint, options)
+        self._sequence = self._trade_id = 0
+        self._rows = ticks(pattern(0))
 
     def begin(self) -> None:
         """Wait for the engine, and play a round that warms up."""
-        assert self._feed.send(FrameKind.START, block_ms=WAIT_MS)
+        assert self._push.poll(WAIT_MS, zmq.POLLOUT)
+        self.send(self._frame(FrameKind.START, None))
         self.round(pattern(0))
 
     def round(self, answered: NDArray[np.bool_]) -> Times:
-        """One round, from a new snapshot on; every order is filled after its time was taken."""
-        rows = ticks(answered)
-        reports: list[tuple[bytes, Any]] = []
-        assert self._feed.send(FrameKind.DATA, snapshot(time.time_ns()))
+        """One round, from a new snapshot on."""
+        self._rows = ticks(answered)
+        self.send(self._frame(FrameKind.DATA, snapshot(time.time_ns())))
+        return played(answered, self)
 
-        def send(k: int) -> None:
-            while reports:
-                peer, request = reports.pop()
+    def prepared(self, k: int) -> bytes:
+        """A frame of one tick, of now."""
+        return self._frame(FrameKind.DATA, dated(self._rows[k : k + 1]))
+
+    def _frame(self, kind: FrameKind, rows: NDArray[np.void] | None) -> bytes:
+        self._sequence += 1
+        return encode_frame(
+            kind, rows, feed=0, session=1, sequence=self._sequence, sent_ns=time.time_ns()
+        )
+
+    def send(self, frame: bytes) -> None:
+        """What FeedPublisher does with a frame."""
+        self._push.send(frame)
+
+    def wait(self) -> None:
+        """Wait for an order."""
+        assert self._venue.wait(WAIT_MS), "no order came"
+
+    def take(self) -> None:
+        """Fill it."""
+        for peer, found in self._venue.requests():
+            for request in found[found["kind"] == RequestKind.REQUEST_SUBMIT]:
                 self._trade_id += 1
                 assert self._venue.send_reports(peer, fill(request, self._trade_id))
-            assert self._feed.send(FrameKind.DATA, dated(rows[k : k + 1]))
-
-        def receive() -> None:
-            while not reports:
-                assert self._venue.wait(WAIT_MS), "no order came"
-                for peer, found in self._venue.requests():
-                    submits = found[found["kind"] == RequestKind.REQUEST_SUBMIT]
-                    reports.extend((peer, request) for request in submits)
-
-        times = played(answered, send, receive)
-        for peer, request in reports:
-            self._trade_id += 1
-            self._venue.send_reports(peer, fill(request, self._trade_id))
-        return times
 
     def close(self) -> None:
         """Close both sockets."""
-        self._feed.close()
+        self._push.close(linger=0)
+        self._context.term()
         self._venue.close()

@@ -134,13 +134,16 @@ class TradingLoop:
         ready = self._bus.wait(self._timeout_ms())
         now_ns = time.monotonic_ns()
         self._turn_ns = now_ns
+        is_timer_due = now_ns >= self._timer_due_ns
         try:
+            if is_timer_due or ready & Ready.WAKE:
+                self._obey_kill_switch()
             if ready & Ready.VENUE:
                 self._take_reports()
             self._take_commands()
             if ready & Ready.FEED:
                 self._take_frames()
-            if now_ns >= self._timer_due_ns:
+            if is_timer_due:
                 self._timer_due_ns = now_ns + TIMER_NS
                 self._on_timer()
         except EngineFault as error:
@@ -237,12 +240,14 @@ class TradingLoop:
                 limit=limit,
             )
 
-    def _on_timer(self) -> None:
+    def _obey_kill_switch(self) -> None:
         kill = self._kill.tripped()
         if kill and kill != self._killed:
             self.note("halt", reason=kill, principal="kill switch")
             self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
         self._killed = kill
+
+    def _on_timer(self) -> None:
         jump_ns = self._clock.take_jump_ns()
         if jump_ns:
             self.note("clock", jump_ns=jump_ns)

@@ -41,6 +41,7 @@ class ListBus:
         self.frames: list[FeedFrame] = []
         self.sent: list[NDArray[np.void]] = []
         self.sequence = 0
+        self.is_woken = False
 
     def put(self, events: NDArray[np.void]) -> None:
         """Let a frame of data arrive."""
@@ -53,10 +54,13 @@ class ListBus:
         return sum(len(rows) for rows in self.sent)
 
     def wait(self, timeout_ms: int) -> Ready:
-        return Ready.FEED if self.frames else Ready.NOTHING
+        ready = Ready.WAKE if self.is_woken else Ready.NOTHING
+        self.is_woken = False
+        return ready | Ready.FEED if self.frames else ready
 
     def wake(self) -> None:
-        """Nobody sleeps."""
+        """The next wait says so."""
+        self.is_woken = True
 
     def feed_frames(self, frames_max: int) -> list[FeedFrame]:
         taken, self.frames = self.frames[:frames_max], self.frames[frames_max:]
@@ -150,6 +154,7 @@ class Stage:
         data = {**config(), "strategies": [table], "engine": engine}
         self.session = Session(load_config(data))
         self.bus, self.writer, self.control = ListBus(), HeldWriter(is_held), QuietControl()
+        self.kill = KillSwitch(folder / "kill", wake=self.bus.wake)
         seen, parts = FeedsSeen(10**9), (self.control, self.writer, self.bus)
         publisher = Publisher(self.session, *parts, seen, EngineMetrics(), {})
         self.loop = TradingLoop(
@@ -160,7 +165,7 @@ class Stage:
             FeedClock(),
             recorder=None,
             stop_asked=lambda: "",
-            kill=KillSwitch(folder / "kill"),
+            kill=self.kill,
             publisher=publisher,
             feeds=seen,
         )

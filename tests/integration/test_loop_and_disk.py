@@ -1,7 +1,10 @@
 """What the trading loop does while the disk is busy, and in which order things leave."""
 
+import os
+import signal
 from pathlib import Path
 
+from mmats._core import TradingState
 from tests.fakes.live import bar
 from tests.fakes.loops import Stage
 
@@ -65,3 +68,16 @@ def test_what_was_decided_in_a_burst_is_told_over_many_turns_whole_and_in_order(
     assert told[0] < told[2] < told[-1]
     signals = [value["signal_id"] for _, kind, value in stage.control.events if kind == "signal"]
     assert signals == list(range(1, 60))
+
+
+def test_a_kill_signal_halts_in_the_turn_that_it_wakes(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, is_held=True)
+    stage.turns()
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        stage.kill.install()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    stage.turns()
+    assert stage.session.gate.limits("global", 0)["trading_state"] == TradingState.TRADING_HALTED
