@@ -28,10 +28,14 @@ from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.kill import KillSwitch
 from mmats.engine.logs import get_logger
+<<<<<<< HEAD
 from mmats.engine.merging import cut
 from mmats.engine.published import record_event
+=======
+>>>>>>> refs/heads/bench
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
+from mmats.engine.teller import Teller
 from mmats.model.messages import Answer, Command, Outcome
 from mmats.ports.bus import FeedFrame, IControlServer, IEngineBus, Ready
 from mmats.ports.clock import IEngineClock
@@ -46,6 +50,8 @@ RECORDS_WAITING_MAX = 16_384
 """With more the journal is behind: market data wait in their pipe."""
 REPORTS_A_TURN = 64
 COMMANDS_A_TURN = 32
+TELL_MS = 1
+"""What is durable is told so much later, unless an input comes before: orders leave first."""
 TIMER_NS = 100_000_000
 PUBLISH_NS = 250_000_000
 IMAGE_NS = 5_000_000_000
@@ -105,14 +111,19 @@ class TradingLoop:
         self._recorder = recorder
         self._stop_asked, self._kill = stop_asked, kill
         self._publisher, self._feeds = publisher, feeds
+        self._teller = Teller(session, control)
         self._desk = CommandDesk(session)
         self._log = get_logger("trading")
         self._notes: list[Note] = []
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
         self._group_number = 0
+<<<<<<< HEAD
         self._gathered: list[NDArray[np.void]] = []
         self._gathered_count = 0
+=======
+        self._requests_sent = 0  # messages
+>>>>>>> refs/heads/bench
         self._unsent: NDArray[np.void] | None = None
         self._is_dirty = True
         self._turn_ns = self._decided_ns = 0
@@ -132,6 +143,12 @@ class TradingLoop:
 
     def run(self) -> str:
         """Trade until asked to stop; returns why it stopped."""
+        try:
+            return self._run()
+        finally:
+            self._teller.finish()
+
+    def _run(self) -> str:
         while True:
             self.turn()
             if not self._stopping or not self._is_settled():
@@ -149,14 +166,33 @@ class TradingLoop:
         ready = self._bus.wait(self._timeout_ms())
         now_ns = time.monotonic_ns()
         self._turn_ns = now_ns
+        is_timer_due = now_ns >= self._timer_due_ns
         try:
+<<<<<<< HEAD
             if not self._has_ended:
                 self._take_inputs(ready)
+=======
+            if is_timer_due or ready & Ready.WAKE:
+                self._obey_kill_switch()
+            if ready & Ready.VENUE:
+                self._take_reports()
+            self._take_commands()
+            if ready & Ready.FEED:
+                self._take_frames()
+            if is_timer_due:
+                self._timer_due_ns = now_ns + TIMER_NS
+                self._on_timer()
+>>>>>>> refs/heads/bench
         except EngineFault as error:
             self._end_trading(str(error))
+        requests = self._requests_sent
         self._settle(now_ns)
+        # After a send another thread needs the processor: it puts the orders on the wire.
+        if requests == self._requests_sent or self.turns % 8 == 0:
+            if self._teller.turn():
+                self._publisher.changed()
+            self._publisher.publish(now_ns)
         self._publisher.turn_ended(now_ns)
-        self._publisher.publish(now_ns)
 
     def _take_inputs(self, ready: Ready) -> None:
         """Deal with what has come; not after the end of the run, which the last state is of."""
@@ -172,6 +208,8 @@ class TradingLoop:
     def _timeout_ms(self) -> int:
         if self._unsent is not None or (self._writer.is_idle and self._pending()):
             return 0
+        if not self._teller.is_done:
+            return TELL_MS
         due_ns = self._timer_due_ns - time.monotonic_ns()
         return max(0, min(100, due_ns // 1_000_000 + 1))
 
@@ -289,12 +327,14 @@ class TradingLoop:
                 limit=first.limit,
             )
 
-    def _on_timer(self) -> None:
+    def _obey_kill_switch(self) -> None:
         kill = self._kill.tripped()
         if kill and kill != self._killed:
             self.note("halt", reason=kill, principal="kill switch")
             self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
         self._killed = kill
+
+    def _on_timer(self) -> None:
         jump_ns = self._clock.take_jump_ns()
         if jump_ns:
             self.note("clock", jump_ns=jump_ns)
@@ -411,12 +451,7 @@ class TradingLoop:
 
     def _settle(self, now_ns: int) -> None:
         """Let go of what has become durable, and hand over the next group."""
-        flight = self._in_flight
-        if flight is not None and self._writer.committed >= flight.number:
-            self._in_flight = None
-            self._publisher.committed(self._writer.commit_ns_last)
-            self._release(flight)
-            self._tell(flight)
+        self._land()
         if self._unsent is not None:
             self._send(self._unsent)
         if self._writer.failure is not None:
@@ -427,6 +462,17 @@ class TradingLoop:
             self._is_dirty = True
         if self._writer.is_idle and self._in_flight is None and self._pending():
             self._commit()
+            self._land()  # a writer may be done before it returns
+
+    def _land(self) -> None:
+        """Send the requests of the group that has become durable, and have the rest told."""
+        flight = self._in_flight
+        if flight is None or self._writer.committed < flight.number:
+            return
+        self._in_flight = None
+        self._release(flight)
+        self._publisher.committed(self._writer.commit_ns_last)
+        self._teller.add(flight.records, flight.notes, flight.answers)
 
     def _commit(self) -> None:
         session = self.session
@@ -469,20 +515,7 @@ class TradingLoop:
 
     def _send(self, requests: NDArray[np.void]) -> None:
         self._unsent = None if self._bus.send_requests(requests) else requests
-
-    def _tell(self, flight: InFlight) -> None:
-        for row in flight.records:
-            channel, kind, event = record_event(self.session, row)
-            self._control.publish_event(channel, kind, event)
-            self._log.info(kind, event_ns=event["ts_ns"], **_without_time(event))
-        for note in flight.notes:
-            self._control.publish_event(
-                "private", "audit", {"what": note.kind, "ts_ns": note.ts_ns, **note.data}
-            )
-        for command, answer in flight.answers:
-            self._control.answer(command, answer)
-        if len(flight.records) or flight.answers:
-            self._publisher.changed()
+        self._requests_sent += self._unsent is None
 
     def _on_journal_failure(self) -> None:
         """Nothing can be made durable: cancel what works at the venue, decide nothing, stop."""
@@ -506,8 +539,3 @@ class TradingLoop:
         cancels = waiting[waiting["kind"] == RequestKind.REQUEST_CANCEL]
         if len(cancels):
             self._send(cancels)
-
-
-def _without_time(event: dict[str, Any]) -> dict[str, Any]:
-    """A log line has a time of its own."""
-    return {name: value for name, value in event.items() if name != "ts_ns"}

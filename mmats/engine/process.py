@@ -37,7 +37,7 @@ from mmats.ports.bus import IControlServer, IEngineBus
 from mmats.ports.journal import Genesis, IJournalWriter, Recovered
 
 JOURNAL_SCHEMA = 1
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """A thread that computes lets another one run after this; Python's own 5 ms would be felt."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._seen = -1
+        self._chars_min = 0  # of any form of a known secret
         self._pattern: re.Pattern[str] | None = None
 
     def line(self, event: Mapping[str, Any]) -> str:
@@ -50,10 +52,12 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return a text without the known secrets in any of their forms."""
         pattern = self._current_pattern()
-        return pattern.sub(MASK, text) if pattern is not None else text
+        if pattern is None or len(text) < self._chars_min:
+            return text
+        return pattern.sub(MASK, text)
 
     def _plain(self, key: object, value: Any, depth: int) -> Any:
-        if isinstance(value, Secret) or (value and _SECRET_KEY.fullmatch(str(key))):
+        if isinstance(value, Secret) or (value and _is_secret(str(key))):
             return MASK
         if depth > _DEPTH_MAX:
             return "..."
@@ -83,6 +87,8 @@ class Redactor:
     def _text_value(self, text: str) -> str:
         # What can't be encoded (lone surrogates) would lose the whole line.
         clean = text.encode(errors="backslashreplace").decode()
+        if "=" not in clean and ":" not in clean:
+            return self.text(clean)
         return _SECRET_IN_TEXT.sub(rf"\1\2{MASK}", self.text(clean))
 
     def exception(self, error: BaseException) -> list[dict[str, Any]]:
@@ -107,7 +113,13 @@ class Redactor:
             self._seen = len(values)
             forms = sorted(encoded_forms(values), key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
+            self._chars_min = len(forms[-1]) if forms else 0
         return self._pattern
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.fullmatch(key) is not None
 
 
 def encoded_forms(values: Iterable[str]) -> set[str]:
