@@ -28,11 +28,7 @@ from mmats.engine.commands import CommandDesk
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.kill import KillSwitch
 from mmats.engine.logs import get_logger
-<<<<<<< HEAD
 from mmats.engine.merging import cut
-from mmats.engine.published import record_event
-=======
->>>>>>> refs/heads/bench
 from mmats.engine.publisher import Publisher
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.engine.teller import Teller
@@ -118,12 +114,9 @@ class TradingLoop:
         self._answers: list[tuple[Command, Answer]] = []
         self._in_flight: InFlight | None = None
         self._group_number = 0
-<<<<<<< HEAD
         self._gathered: list[NDArray[np.void]] = []
         self._gathered_count = 0
-=======
         self._requests_sent = 0  # messages
->>>>>>> refs/heads/bench
         self._unsent: NDArray[np.void] | None = None
         self._is_dirty = True
         self._turn_ns = self._decided_ns = 0
@@ -166,23 +159,9 @@ class TradingLoop:
         ready = self._bus.wait(self._timeout_ms())
         now_ns = time.monotonic_ns()
         self._turn_ns = now_ns
-        is_timer_due = now_ns >= self._timer_due_ns
         try:
-<<<<<<< HEAD
             if not self._has_ended:
                 self._take_inputs(ready)
-=======
-            if is_timer_due or ready & Ready.WAKE:
-                self._obey_kill_switch()
-            if ready & Ready.VENUE:
-                self._take_reports()
-            self._take_commands()
-            if ready & Ready.FEED:
-                self._take_frames()
-            if is_timer_due:
-                self._timer_due_ns = now_ns + TIMER_NS
-                self._on_timer()
->>>>>>> refs/heads/bench
         except EngineFault as error:
             self._end_trading(str(error))
         requests = self._requests_sent
@@ -196,12 +175,15 @@ class TradingLoop:
 
     def _take_inputs(self, ready: Ready) -> None:
         """Deal with what has come; not after the end of the run, which the last state is of."""
+        is_timer_due = self._turn_ns >= self._timer_due_ns
+        if is_timer_due or ready & Ready.WAKE:
+            self._obey_kill_switch()
         if ready & Ready.VENUE:
             self._take_reports()
         self._take_commands()
         if ready & Ready.FEED:
             self._take_frames()
-        if self._turn_ns >= self._timer_due_ns:
+        if is_timer_due:
             self._timer_due_ns = self._turn_ns + TIMER_NS
             self._on_timer()
 

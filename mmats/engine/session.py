@@ -274,31 +274,19 @@ class Session:
     def image(self) -> bytes:
         """Everything that decides what comes next, market data aside; see StateImage."""
         core: bytes = self._image.to_bytes()
-<<<<<<< HEAD
-        trailer = msgspec.json.encode(
-            _Facts(
-                config=self.config.config_hash,
-                mode=self.mode.word,
-                modes={name: mode.word for name, mode in self.strategy_modes.items()},
-                sources=self.sources,
-                names=self.naming(),
-            )
-        )
-=======
         facts = (self.mode, *self.strategy_modes.values(), *self.sources.values())
         if facts != self._trailer_of:  # it is in every commit, and changes by command only
             self._trailer_of = facts
-            self._trailer = orjson.dumps(
-                {
-                    "config": self.config.config_hash,
-                    "mode": self.mode.word,
-                    "modes": {name: mode.word for name, mode in self.strategy_modes.items()},
-                    "sources": self.sources,
-                    "names": asdict(self.naming()),
-                }
+            self._trailer = msgspec.json.encode(
+                _Facts(
+                    config=self.config.config_hash,
+                    mode=self.mode.word,
+                    modes={name: mode.word for name, mode in self.strategy_modes.items()},
+                    sources=self.sources,
+                    names=self.naming(),
+                )
             )
         trailer = self._trailer
->>>>>>> refs/heads/bench
         return core + trailer + _TRAILER.pack(len(core), len(trailer))
 
     def restore(self, image: bytes, now_ns: int) -> list[str]:

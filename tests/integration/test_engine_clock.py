@@ -39,6 +39,13 @@ class NoBus:
         return []
 
 
+class NoKill:
+    """A kill switch that nobody touches."""
+
+    def tripped(self) -> str:
+        return ""
+
+
 class NoControl:
     """Nobody asks; keeps the published state."""
 
@@ -102,7 +109,7 @@ def make(clock: FakeClock) -> tuple[TradingLoop, NoControl, MemoryWriter]:
         WallClock(clock.now_ns, clock.monotonic_ns),
         recorder=None,
         stop_asked=str,
-        kill_asked=str,
+        kill=NoKill(),  # type: ignore[arg-type]
         publisher=publisher,
         feeds=seen,
     )
