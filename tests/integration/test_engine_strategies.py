@@ -29,7 +29,7 @@ BODIES = {
     "stubborn": (
         "        while True:\n            try:\n                while True:\n"
         "                    pass\n            except Exception:\n"
-        "                self.calls += 1\n                if self.calls > 200:\n"
+        "                self.calls += 50\n                if self.calls > 200:\n"
         "                    raise",
         "StrategyTimeout",
     ),
