@@ -84,7 +84,8 @@ def feed_to_fill(feed: FeedPublisher, client: Client) -> NDArray[np.int64]:
         assert feed.send(FrameKind.DATA, dated(rows[k : k + 1]))
     listener.join()
     assert len(arrived) == len(sent)
-    return np.array([arrived[signal] for signal in sorted(arrived)], np.int64) - np.array(sent)
+    ends = [arrived[signal] for signal in sorted(arrived)]
+    return np.array([end - start for start, end in zip(sent, ends, strict=True)], np.int64)
 
 
 def test_feed_to_fill() -> None:
