@@ -113,9 +113,9 @@ class Engine:
         self._announce(log)
         reason = loop.run()
         log.info("stopped", reason=reason, fault=loop.fault)
+        publisher.ended(loop.fault)
         if loop.fault:
             raise EngineFault(loop.fault, "engine")
-        publisher.ended()
         return reason
 
     def _check(self) -> None:

@@ -85,9 +85,10 @@ class Publisher:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
             self._heartbeat(now_ns)
 
-    def ended(self) -> None:
-        """The run ends in good order: its silence from now on is no reason to act."""
-        engine = {**self._told[PUBLIC].get("engine", self._facts), "state": ENDED}
+    def ended(self, fault: str) -> None:
+        """The last word. In good order, the silence from now on is no reason to act."""
+        state = {"state": "fault", "arm": fault} if fault else {"state": ENDED}
+        engine = {**self._told[PUBLIC].get("engine", self._facts), **state}
         self._control.publish_state(PUBLIC, [("engine", engine)])
 
     def _heartbeat(self, now_ns: int) -> None:
