@@ -1,5 +1,6 @@
 """One typed method for each command, the same for both clients."""
 
+import time
 from typing import Any, Generic, Literal, TypeVar
 
 from mmats.client.connection import new_id
@@ -44,11 +45,16 @@ class Commands(Generic[R]):
         timeout_s: float = TIMEOUT_S,
     ) -> R:
         """Ask any command of the protocol; it is not executed later than `timeout_s` from now."""
-        asked = Asked(id=new_id(), command=name, body=checked_body(name, body))
+        deadline_ns = time.time_ns() + int(timeout_s * 10**9)
+        encoded = checked_body(name, body)
+        asked = Asked(id=new_id(), command=name, body=encoded, deadline_ns=deadline_ns)
         return self._ask(asked, timeout_s)
 
     def retry(self, reply: CommandReply, *, timeout_s: float = TIMEOUT_S) -> R:
-        """Ask the same command again with the same id: it is executed at most once in all."""
+        """Ask what became of a command: the same id and deadline, executed at most once in all.
+
+        After its deadline it is not executed any more: refused EXPIRED means that it never was.
+        """
         return self._ask(reply.asked, timeout_s)
 
     def ping(self) -> R:

@@ -125,7 +125,6 @@ class Connection:
         call = Call(
             asked=asked,
             give_up_s=time.monotonic() + timeout_s + REPLY_GRACE_S,
-            deadline_ns=time.time_ns() + int(timeout_s * 10**9),
         )
         with self._guard:
             if self._closing.is_set() or not self._thread.is_alive():
@@ -229,7 +228,7 @@ class Connection:
                 v=1,
                 id=call.asked.id,
                 session="" if call.opens_session else self._session,
-                deadline_ns=call.deadline_ns,
+                deadline_ns=call.asked.deadline_ns,
                 command=call.asked.command,
                 body=msgspec.Raw(call.asked.body),
             )
@@ -239,11 +238,9 @@ class Connection:
         self, command: str, body: Message | None, then: Callable[[CommandReply], None]
     ) -> None:
         encoded = b"{}" if body is None else msgspec.json.encode(body)
-        call = Call(
-            asked=Asked(id=new_id(), command=command, body=encoded),
-            give_up_s=time.monotonic() + INTERNAL_S,
-            deadline_ns=time.time_ns() + int(INTERNAL_S * 10**9),
-        )
+        deadline_ns = time.time_ns() + int(INTERNAL_S * 10**9)
+        asked = Asked(id=new_id(), command=command, body=encoded, deadline_ns=deadline_ns)
+        call = Call(asked=asked, give_up_s=time.monotonic() + INTERNAL_S)
 
         def finish(done: "Future[CommandReply]") -> None:
             if done.exception() is None:

@@ -21,7 +21,6 @@ class Call:
 
     asked: Asked
     give_up_s: float
-    deadline_ns: int
     future: "Future[CommandReply]" = field(default_factory=Future)
     ask_at_s: float = 0.0
     sent_run: str | None = None  # run of the engine that it was first sent to

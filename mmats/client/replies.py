@@ -14,6 +14,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     command: str
     body: bytes
+    deadline_ns: int  # UTC; asked again it stays, or a late refusal and a new try could cross
 
     def __repr__(self) -> str:
         """Leave the body out: it may have a token or a passphrase."""

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mmats.client import Client, CommandReply, Outcome
-from mmats.client.replies import Asked, checked_body
+from mmats.client.replies import checked_body
 from mmats.model.messages import Role
 from tests.fakes.engines import Place, ended, kill, place, until
 
@@ -415,7 +415,6 @@ def test_a_command_is_executed_once_however_often_and_over_a_restart() -> None:
 
 def replace_body(reply: CommandReply, quantity: str) -> CommandReply:
     body = msgspec.json.decode(reply.asked.body) | {"quantity": quantity}
-    asked = Asked(
-        id=reply.id, command=reply.asked.command, body=checked_body(reply.asked.command, body)
-    )
+    encoded = checked_body(reply.asked.command, body)
+    asked = msgspec.structs.replace(reply.asked, body=encoded)
     return msgspec.structs.replace(reply, asked=asked)
