@@ -81,7 +81,7 @@ class ListBus:
         return {}
 
     def counters(self) -> dict[str, int]:
-        return {}
+        return {"bad_frames": 0, "bad_reports": 0}
 
     def close(self) -> None:
         """There is nothing to close."""
