@@ -286,6 +286,7 @@ class ControlServer:
     def _stop(self) -> None:
         self._publish_now()
         self._settle()
+        self._beat()
         self._loop.stop()
 
     def _every(self, period_s: float, work: Callable[[], None]) -> None:

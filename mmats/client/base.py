@@ -43,6 +43,11 @@ class ClientBase(Commands[R]):
         return self._connection.link_age_s
 
     @property
+    def engine_state(self) -> str:
+        """What the engine said of itself in its last heartbeat: armed, a fault, or ended."""
+        return self._connection.engine_state
+
+    @property
     def is_current(self) -> bool:
         """Whether the state is what the engine has now: the link lives and nothing is missing."""
         return self.link is Link.LIVE and not self.state.needs_snapshot

@@ -74,6 +74,8 @@ class Connection:
         Done when the session is open and the state is there; NotAdmitted where it is refused.
     mirror : Mirror
     warnings : deque of str
+    engine_state : str
+        What the last heartbeat said: armed, a fault, or ended.
     """
 
     def __init__(self, target: Target, anchors: Anchors) -> None:
@@ -82,6 +84,7 @@ class Connection:
         self.welcome: Welcome | None = None
         self.role = Role.VIEWER
         self.warnings: deque[str] = deque(maxlen=WARNINGS_MAX)
+        self.engine_state = ""
         self._target = target
         self._anchors = anchors
         self._watch = LinkWatch()
@@ -311,6 +314,7 @@ class Connection:
             self._watch.beat(channel, time.monotonic())
             if channel == PUBLIC:
                 self._see_head(message)
+                self._see_state(message)
         if self.welcome is not None and message.run != self.welcome.run:
             self._session = ""  # the engine was started anew: it knows nothing of the session
         self._tell(self.mirror.take(message))
@@ -318,6 +322,10 @@ class Connection:
     def _see_head(self, message: Published) -> None:
         head = message.value.get("head") if isinstance(message.value, dict) else None
         self._warn(self._anchors.see(head, message.run, message.ts_ns, time.monotonic()))
+
+    def _see_state(self, message: Published) -> None:
+        said = message.value.get("state") if isinstance(message.value, dict) else None
+        self.engine_state = said if isinstance(said, str) else ""
 
     def _tell(self, events: list[Event]) -> None:
         self._changed = True

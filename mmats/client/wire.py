@@ -51,7 +51,6 @@ class Wire:
         kind = zmq.DEALER if name == "control" else zmq.SUB
         link = self._context.socket(kind)
         link.linger = 0
-        link.setsockopt(zmq.IMMEDIATE, 1)  # nothing waits in a queue for an engine to come back
         link.setsockopt(zmq.MAXMSGSIZE, REPLY_BYTES_MAX)
         link.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         link.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
@@ -64,6 +63,10 @@ class Wire:
             link.curve_secretkey = self._curve.secret.encode()
         if kind == zmq.SUB:
             link.subscribe(b"")
+        else:
+            # Nothing waits in a queue for an engine to come back. A subscriber must not have it: it
+            # would throw away what has come, but is not read yet, when the engine goes.
+            link.setsockopt(zmq.IMMEDIATE, 1)
         self._sockets[name] = link
         link.connect(self._endpoints[name])
         self._poller.register(link, zmq.POLLIN)

@@ -83,21 +83,23 @@ class Publisher:
             self._publish_state(now_ns)
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
-            self._heartbeat(now_ns)
+            self._beat(now_ns, self.arm)
 
     def ended(self, fault: str) -> None:
         """The last word. In good order, the silence from now on is no reason to act."""
         state = {"state": "fault", "arm": fault} if fault else {"state": ENDED}
         engine = {**self._told[PUBLIC].get("engine", self._facts), **state}
         self._control.publish_state(PUBLIC, [("engine", engine)])
+        # A heartbeat reaches those, too, that have lost a message.
+        self._beat(time.monotonic_ns(), engine["state"])
 
-    def _heartbeat(self, now_ns: int) -> None:
+    def _beat(self, now_ns: int, state: str) -> None:
         head: Head = self._writer.head
         self._control.set_heartbeat(
             {
                 "head": [head.size, head.hash],
                 "uptime_s": (now_ns - self._started_ns) // 10**9,
-                "state": self.arm,
+                "state": state,
             }
         )
 

@@ -45,7 +45,8 @@ class ClientHeartbeats:
         if self._client is None:
             return False
         engine = self._client.state.get("engine")
-        return isinstance(engine, dict) and engine.get("state") == ENDED
+        published = isinstance(engine, dict) and engine.get("state") == ENDED
+        return published or self._client.engine_state == ENDED
 
     def close(self) -> None:
         """End the session."""
