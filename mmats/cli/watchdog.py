@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mmats.config import Config, load_config
+from mmats.engine.kill import write_kill_file
 from mmats.engine.logs import LogOptions, Logs, get_logger
 from mmats.model.profile import PROFILES, Profile
 from mmats.plugins import load_plugins
@@ -65,6 +66,7 @@ def watchdog(
                 alarm=alarm.sound,
                 monotonic_s=time.monotonic,
                 options=options,
+                latch=lambda reason: _latch(profile, reason, alarm),
             )
             code = watching.run(
                 lambda: bool(signals.stop),
@@ -75,6 +77,14 @@ def watchdog(
             alarm.close()
             logs.close()
     ctx.exit(code)
+
+
+def _latch(profile: Profile, reason: str, alarm: Alarm) -> None:
+    """What is done at the venue now is unknown to the engine: it must not go on by itself."""
+    try:
+        write_kill_file(profile.kill_file, reason)
+    except OSError as error:
+        alarm.sound(f"the kill file can't be written: {error.strerror}")
 
 
 def venue_access(

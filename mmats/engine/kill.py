@@ -44,6 +44,10 @@ class KillSwitch:
         """Take the signal; only the main thread of a process may."""
         signal.signal(number, self._on_signal)
 
+    def wakes(self, wake: Callable[[], None]) -> None:
+        """Call `wake` in the signal handler from now on."""
+        self._wake = wake
+
     def tripped(self) -> str:
         """Return why trading has to stop, or an empty text. Looks at the file every 100 ms."""
         if self._pending:
@@ -64,10 +68,10 @@ class KillSwitch:
         self._pending = ""
 
     def release(self) -> None:
-        """Reset the switch: remove the file. What it halted stays halted until it is resumed."""
+        """Remove the file; a signal that has not been seen yet stays. Raises OSError."""
         self._path.unlink(missing_ok=True)
         _sync_folder(self._path.parent)
-        self._pending = self._reason = ""
+        self._reason = ""
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._pending = f"signal {signal.Signals(number).name}"
@@ -84,9 +88,13 @@ class KillSwitch:
     def _read(self) -> str:
         """Reason in the file; a file that can't be read trips as well."""
         try:
-            with self._path.open("rb") as file:
-                text = file.read(REASON_CHARS_MAX).decode(errors="replace").strip()
+            # A pipe in its place must not hold the trading thread up.
+            handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as file:
+                text = (file.read(REASON_CHARS_MAX) or b"").decode(errors="replace").strip()
         except FileNotFoundError:
+            if os.path.lexists(self._path):
+                return f"kill file {self._path.name} leads nowhere"
             return self._pending
         except OSError as error:
             return f"kill file {self._path.name} can't be read: {error.strerror}"

@@ -22,6 +22,7 @@ from mmats._core import (
     FeedProblem,
     OrderState,
     RequestKind,
+    TradingState,
     open_orders,
 )
 from mmats.engine.commands import CommandDesk
@@ -124,7 +125,6 @@ class TradingLoop:
         self._stopping = ""
         self._stop_due_ns = 0
         self._has_ended = False
-        self._killed = ""
         self._last_image = b""
         self._venue_gaps = self._venue_session = self._bad_frames = 0
         self._greeted_ns = 0
@@ -260,6 +260,7 @@ class TradingLoop:
             frames = self._bus.feed_frames(FRAMES_AT_ONCE)
             for frame in frames:
                 self._take_frame(frame)
+            self._take_commands()  # a flood of market data holds no command up
             if len(frames) < FRAMES_AT_ONCE:
                 return
 
@@ -311,10 +312,10 @@ class TradingLoop:
 
     def _obey_kill_switch(self) -> None:
         kill = self._kill.tripped()
-        if kill and kill != self._killed:
+        state = self.session.gate.limits("global")["trading_state"]
+        if kill and state != TradingState.TRADING_HALTED and not self.fault:
             self.note("halt", reason=kill, principal="kill switch")
             self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
-        self._killed = kill
 
     def _on_timer(self) -> None:
         jump_ns = self._clock.take_jump_ns()
@@ -363,6 +364,12 @@ class TradingLoop:
     def _command(self, name: str, body: dict[str, Any], may_raise: bool) -> Answer:
         now_ns = max(self._clock.now_ns(), self.session.pipeline.now_ns)
         payload = orjson.dumps({"command": name, "body": body, "may_raise": may_raise})
+        if name == "resume" and body["scope"] == "all" and may_raise:
+            try:
+                self._kill.release()
+            except OSError as error:
+                text = f"the kill file can't be removed: {error.strerror}"
+                return Answer(outcome=Outcome.REFUSED, code="KILL_FILE", text=text)
         self._record(Input.COMMAND, now_ns, payload)
         self._is_dirty = True
         try:
@@ -370,8 +377,6 @@ class TradingLoop:
         except EngineFault as error:
             self._end_trading(str(error))
             return Answer(outcome=Outcome.UNKNOWN, code="FAULT", text=self.fault)
-        if name == "resume" and body["scope"] == "all" and answer.outcome is Outcome.DONE:
-            self._kill.release()
         return answer
 
     def stop(self, reason: str, cancel: str = "configured") -> Answer:

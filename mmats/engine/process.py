@@ -28,9 +28,10 @@ from mmats.engine.loop import TradingLoop
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.modes import Mode, check_modes
 from mmats.engine.publisher import Publisher
+from mmats.engine.rollback import rollback
 from mmats.engine.session import EngineFault, Input, Session
 from mmats.engine.users import ensure_users
-from mmats.model.errors import ConfigError
+from mmats.model.errors import ConfigError, JournalError
 from mmats.model.profile import Profile
 from mmats.plugins import plugin
 from mmats.ports.bus import IControlServer, IEngineBus
@@ -75,11 +76,16 @@ class Engine:
         except OSError as error:
             hint = "it must be a folder of this user, and nothing else"
             raise ConfigError(f"can't be used: {error}", str(profile.root), hint) from error
+        kill = KillSwitch(profile.kill_file)
+        kill.install()  # before the lock shows the process id that the signal goes to
         self._opened(FileLock(profile.lock_file, "an engine"))
         self._opened(self._logs().start())
         log = get_logger("engine")
         executed = plugin("mmats.journal", "executed_commands")(profile.journal_dir, time.time_ns())
         writer, recovered = self._open_journal()
+        set_back = rollback(profile.anchors_file, recovered.head)
+        if set_back:
+            self._refuse_to_trade(kill, set_back)
         watch = self._watch(log)
         session = Session(config, guard=watch.attach)
         notes = [*recovered.notes]
@@ -94,6 +100,7 @@ class Engine:
         metrics = self._metrics(session, bus, control)
         facts = self._facts(session, recovered, notes)
         publisher = Publisher(session, control, writer, bus, seen, metrics, facts)
+        kill.wakes(bus.wake)
         loop = TradingLoop(
             session,
             bus,
@@ -102,7 +109,7 @@ class Engine:
             WallClock() if is_live(config) else FeedClock(),
             recorder=recorder,
             stop_asked=self._stop_asked(bus.wake),
-            kill=self._kill_switch(bus.wake),
+            kill=kill,
             publisher=publisher,
             feeds=seen,
         )
@@ -117,6 +124,16 @@ class Engine:
         if loop.fault:
             raise EngineFault(loop.fault, "engine")
         return reason
+
+    def _refuse_to_trade(self, kill: KillSwitch, text: str) -> None:
+        """An older journal knows less than the venue: orders of it must not leave again."""
+        get_logger("engine").error("set back", text=text)
+        if Mode.of(self.config.engine.mode) is Mode.OPERATOR:
+            hint = (
+                "put the newest journal back; docs/operations.md says what to do where it is lost"
+            )
+            raise JournalError(text, str(self.profile.journal_dir), hint)
+        kill.trip(text)
 
     def _check(self) -> None:
         """Refuse a configuration that is not for this profile, or riskier than it looks."""
@@ -223,11 +240,6 @@ class Engine:
         if port is not None:
             self._opened(MetricsEndpoint(metrics, port=port)).start()
         return metrics
-
-    def _kill_switch(self, wake: Callable[[], None]) -> KillSwitch:
-        kill = KillSwitch(self.profile.kill_file, wake=wake)
-        kill.install()
-        return kill
 
     def _stop_asked(self, wake: Callable[[], None]) -> Callable[[], str]:
         def stop(number: int, frame: object) -> None:

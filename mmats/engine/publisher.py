@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from mmats._core import TradingState
 from mmats.engine.feeds_seen import FeedsSeen
 from mmats.engine.metrics import EngineMetrics
 from mmats.engine.published import private_state, public_state
@@ -85,6 +86,16 @@ class Publisher:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
             self._beat(now_ns, self.arm)
 
+    def _word(self) -> str:
+        """What the engine does, in a word."""
+        if self.arm != "armed":
+            return "fault"
+        state = TradingState(self._session.gate.limits("global")["trading_state"])
+        return {
+            TradingState.TRADING_REDUCING: "paused",
+            TradingState.TRADING_HALTED: "halted",
+        }.get(state, "trading")
+
     def ended(self, fault: str) -> None:
         """The last word. In good order, the silence from now on is no reason to act."""
         state = {"state": "fault", "arm": fault} if fault else {"state": ENDED}
@@ -108,7 +119,7 @@ class Publisher:
         engine = {
             **self._facts,
             "mode": session.mode.word,
-            "state": "trading" if self.arm == "armed" else "fault",
+            "state": self._word(),
             "arm": self.arm,
         }
         feeds = self._feeds.state(self._bus.feed_state())

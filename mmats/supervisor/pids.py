@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from mmats.engine.locks import is_locked
+from mmats.engine.logs import get_logger
 from mmats.model.profile import Profile
 
 ENGINE = "engine"
@@ -65,13 +66,19 @@ def _read_state(path: Path) -> ChildState:
 
 
 def write_state(profile: Profile, state: ChildState) -> None:
-    """Replace the pid file of a process, whole or not at all."""
+    """Replace the pid file of a process, whole or not at all.
+
+    It only informs: where the disk does not take it, that is logged, and supervision goes on.
+    """
     path = pid_file(profile, state.name)
     draft = path.with_suffix(".pid.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(b"%d\n%b\n" % (state.pid, msgspec.json.encode(state)))
-    draft.replace(path)
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(b"%d\n%b\n" % (state.pid, msgspec.json.encode(state)))
+        draft.replace(path)
+    except OSError as error:
+        get_logger("supervisor").error("no pid file", child=state.name, error=str(error))
 
 
 def pid_file(profile: Profile, name: str) -> Path:

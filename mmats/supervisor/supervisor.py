@@ -180,7 +180,10 @@ class Supervisor:
         self._alarm.sound(reason)
         self._tell(f"{reason}; see {self._profile.logs_dir}")
         if child.spec.part is Part.ENGINE:
-            write_kill_file(self._profile.kill_file, reason)
+            try:
+                write_kill_file(self._profile.kill_file, reason)
+            except OSError as error:
+                self._alarm.sound(f"the kill file can't be written: {error.strerror}")
             self._stop(EXIT_FAILED)
 
     def _stop(self, exit_code: int = EXIT_DONE) -> None:
@@ -188,8 +191,10 @@ class Supervisor:
         self._exit_code = self._exit_code or exit_code
         if self._stages is None:
             engines = [c for c in self._children if c.spec.part is Part.ENGINE]
-            others = [c for c in self._children if c.spec.part is not Part.ENGINE]
-            self._stages = iter((engines, others))
+            watchers = [c for c in self._children if c.spec.part is Part.WATCHDOG]
+            others = [c for c in self._children if c not in engines + watchers]
+            # The watchdog may have to act, through the venue process.
+            self._stages = iter((engines, watchers, others))
             self._stage_ends_s = 0.0
 
     def _advance_stop(self, now_s: float) -> bool:
@@ -201,8 +206,8 @@ class Supervisor:
             self._stage = stage
             for child in stage:
                 child.terminate()
-            is_engine = any(c.spec.part is Part.ENGINE for c in stage)
-            limit_s = self._deadlines.engine_s if is_engine else self._deadlines.others_s
+            is_slow = any(c.spec.part in (Part.ENGINE, Part.WATCHDOG) for c in stage)
+            limit_s = self._deadlines.engine_s if is_slow else self._deadlines.others_s
             self._stage_ends_s = now_s + limit_s
         if now_s >= self._stage_ends_s:
             for child in self._stage:

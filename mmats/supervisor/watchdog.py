@@ -50,6 +50,7 @@ class Watchdog:
     venues : access by name of the venue; may be empty: then it only tells
     alarm : takes the reason
     monotonic_s : clock
+    latch : makes the engine halt, should it come back, before anything is done at a venue
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Watchdog:
         alarm: Callable[[str], None],
         monotonic_s: Callable[[], float],
         options: WatchdogOptions | None = None,
+        latch: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._heartbeats = heartbeats
         self._venues = tuple(venues)
         self._alarm = alarm
+        self._latch = latch
         self._now_s = monotonic_s
         self._options = options or WatchdogOptions()
         if self._options.timeout_s <= 0 or self._options.attempts < 1:
@@ -81,7 +84,23 @@ class Watchdog:
                 self._log.warning("orphaned")
                 return EXIT_ORPHAN
             self._heartbeats.wait(self._options.look_s)
+        if self._is_unsaid_end():
+            self._act(self._silent_s())
         return EXIT_DONE
+
+    def _is_unsaid_end(self) -> bool:
+        """Told to end, though the engine was heard and has not said that it ended in good order.
+
+        An engine that beats is only given the time to say it.
+        """
+        if self._acted or self._heartbeats.last_s() < self._start_s:
+            return False
+        end_s = self._now_s() + 2 * self._options.timeout_s
+        while not self._heartbeats.has_ended() and self._now_s() < end_s:
+            if self._silent_s() > 0:
+                return True
+            self._heartbeats.wait(self._options.look_s)
+        return False
 
     def look(self) -> None:
         """Look at the heartbeats once, and act on a loss."""
@@ -109,6 +128,8 @@ class Watchdog:
             f"no heartbeat of the engine for {allowed_s + silent_s:.1f} s"
             + ("" if self._venues else "; it has access to no venue, so nothing else is done")
         )
+        if self._venues:
+            self._latch("the watchdog acted: what the engine believes may be wrong")
         waiting = [(name, access, "") for name, access in self._venues]
         delay_s = self._options.first_retry_s
         for attempt in range(1, self._options.attempts + 1):

@@ -98,3 +98,20 @@ def test_release_removes_the_file_and_the_first_reason_stays(tmp_path: Path) -> 
     clock.now_ns = POLL_NS
     assert switch.tripped() == ""
     assert not (tmp_path / "KILL").exists()
+
+
+def test_a_pipe_or_a_link_that_leads_nowhere_trips_and_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "PIPE")
+    assert KillSwitch(tmp_path / "PIPE", monotonic_ns=Clock()).tripped() == "kill file PIPE"
+    (tmp_path / "LINK").symlink_to(tmp_path / "nothing")
+    assert "leads nowhere" in KillSwitch(tmp_path / "LINK", monotonic_ns=Clock()).tripped()
+
+
+@pytest.mark.usefixtures("_signal_restored")
+def test_a_release_keeps_a_signal_that_nobody_has_seen(tmp_path: Path) -> None:
+    switch = KillSwitch(tmp_path / "KILL", monotonic_ns=Clock())
+    switch.install()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    switch.release()
+    assert switch.tripped().startswith("signal SIGUSR1")
+    assert (tmp_path / "KILL").exists()

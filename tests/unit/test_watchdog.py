@@ -207,3 +207,41 @@ def test_an_orphan_ends_after_it_has_acted(world: World) -> None:
 def test_absurd_options_are_refused(world: World, options: dict[str, float]) -> None:
     with pytest.raises(MmatsError, match="above 0"):
         world.watchdog(**options)
+
+
+def test_told_to_end_beside_an_engine_that_went_without_a_word_it_acts_first() -> None:
+    world = World()
+    venue = Venue(world)
+    watchdog = world.watchdog(venue)
+    world.pass_time(watchdog, 1.0)
+    world.beats = False
+    world.pass_time(watchdog, 0.5)  # it is told to end before the silence is long enough
+    assert venue.orders == 0
+    assert len(world.alarms) == 1
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_told_to_end_beside_an_engine_that_said_so_or_goes_on_it_does_nothing(said: bool) -> None:
+    world = World()
+    venue = Venue(world)
+    watchdog = world.watchdog(venue)
+    world.pass_time(watchdog, 1.0)
+    world.ended, world.beats = said, not said
+    world.pass_time(watchdog, 0.5)
+    assert venue.orders == 3
+    assert world.alarms == []
+
+
+def test_what_it_does_at_a_venue_halts_an_engine_that_comes_back() -> None:
+    world = World(beats=False, last=100.0)
+    venue, latched = Venue(world), []
+
+    def latch(reason: str) -> None:
+        latched.append((reason, venue.orders))
+
+    watchdog = Watchdog(
+        world, [("venue", venue)], alarm=world.alarm, monotonic_s=world.clock, latch=latch
+    )
+    world.pass_time(watchdog, 5.0)
+    assert [orders for _, orders in latched] == [3]  # before the first cancel
+    assert venue.orders == 0
