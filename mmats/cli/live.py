@@ -127,12 +127,17 @@ class View:
 
     def _account(self) -> Text:
         account = self._value("account")
-        names = {"equity": "equity", "day_pnl": "day P&L", "drawdown": "drawdown"}
+        currency = printable(account.get("currency", ""))
+        figures = {
+            "equity": f"{self._figure(account.get('equity'))} {currency}",
+            "day P&L": f"{self._figure(account.get('day_pnl'))} {currency}",
+            "drawdown": self._figure(_percent(account.get("drawdown"))),
+        }
         line = Text()
-        for key, name in names.items():
+        for name, figure in figures.items():
             line.append(f"{name} ", "dim")
-            line.append(f"{self._figure(account.get(key))}  ", self._style("bold"))
-        return line.append(printable(account.get("currency", "")), "dim")
+            line.append(f"{figure}  ", self._style("bold"))
+        return line
 
     def _table(self, prefix: str, columns: tuple[str, ...]) -> RenderableType:
         rows = self._below(prefix)
@@ -249,6 +254,14 @@ def _watch_lines(client: Client, until: Callable[[], bool]) -> None:
         if event is not None:
             click.echo(f"{event.kind}  {event_line(event.value)}")
     events.close()
+
+
+def _percent(share: Any) -> str | None:
+    """A share as the engine publishes it, in percent."""
+    try:
+        return f"{float(share):.2%}"
+    except (TypeError, ValueError):
+        return None
 
 
 def _clock(time_ns: int) -> str:

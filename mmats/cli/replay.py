@@ -55,6 +55,13 @@ def replay(run: str, diff: bool, as_json: bool, profile: str, home: Path | None)
             },
         }
     _show(facts, as_json)
+    if again.reloads and facts.get("same") is False:
+        err().print(
+            "strategies were loaded anew in this run: the replay took their files as they are now",
+            markup=False,
+        )
+    if not len(again.records):
+        err().print("nothing was decided in this run: `mmats audit show` has the others")
     if diff and not facts["same"]:
         raise SystemExit(1)
 

@@ -187,16 +187,18 @@ class CommandDesk:
         if body.scope is not None:
             selection = self._selection(body.scope)
             found = order_rows(session, **selection)
+            effect = {"orders": found, "unprotects": _protection(found)}
             if body.dry_run:
-                return {"orders": found, "dry_run": True}
-            return {"orders": found, "canceled": session.controls.cancel_all(now_ns, **selection)}
+                return {**effect, "dry_run": True}
+            return {**effect, "canceled": session.controls.cancel_all(now_ns, **selection)}
         found = [row for row in order_rows(session) if row["order_id"] == body.order_id]
         if not found:
             raise Refusal("UNKNOWN_ORDER", f"no open order {body.order_id}")
+        effect = {"orders": found, "unprotects": _protection(found)}
         if body.dry_run:
-            return {"orders": found, "dry_run": True}
+            return {**effect, "dry_run": True}
         asked = session.controls.cancel_order(body.order_id, now_ns)
-        return {"orders": found, "canceled": int(asked)}
+        return {**effect, "canceled": int(asked)}
 
     def _down(self, body: messages.Down, _: bool, now_ns: int) -> dict[str, Any]:
         """Cancel what the policy of a clean stop names."""
@@ -322,3 +324,12 @@ class CommandDesk:
             "before": change.before,
             "raises": change.raises,
         }
+
+
+def _protection(orders: list[dict[str, Any]]) -> list[str]:
+    """Return which positions lose a stop or a target with these orders."""
+    return [
+        f"{row['role'].lower()} of {row['strategy']} in {row['symbol']}"
+        for row in orders
+        if row["role"] in ("STOP", "TARGET")
+    ]

@@ -56,6 +56,7 @@ IMAGE_NS = 5_000_000_000
 STOP_NS_MAX = 3_000_000_000
 """So long a clean stop waits for the venue to confirm cancels."""
 VENUE_SILENT_NS = 1_000_000_000
+FAILURE_CHARS_MAX = 4_000
 RECONCILE_NS = 30_000_000_000
 """So often the venue is asked about every open order."""
 
@@ -119,6 +120,7 @@ class TradingLoop:
         self._gathered_count = 0
         self._requests_sent = 0  # messages
         self._unsent: NDArray[np.void] | None = None
+        self._failures = 0  # of strategies, that have been written down
         self._is_dirty = True
         self._turn_ns = self._decided_ns = 0
         self._timer_due_ns = self._image_due_ns = 0
@@ -291,6 +293,16 @@ class TradingLoop:
             self._publisher.decided(self._turn_ns)
         self._clock.follow(self.session.pipeline.now_ns)
         self._note_problems()
+        self._note_failures()
+
+    def _note_failures(self) -> None:
+        """Write down why strategies were disabled; what they raised is nowhere else."""
+        errors = self.session.pipeline.errors
+        for name, _, where, text in errors[self._failures :]:
+            told = text[-FAILURE_CHARS_MAX:]
+            self.note("strategy", strategy=name, what="disabled", where=where, error=told)
+            self._log.error("strategy disabled", strategy=name, where=where, error=told)
+        self._failures = len(errors)
 
     def _note_problems(self) -> None:
         """Write down the first refused event of each kind and how many there were, not all."""

@@ -137,7 +137,7 @@ def _account(session: Session) -> dict[str, Any]:
     account: dict[str, Any] = {
         "currency": session.config.account.currency,
         "valued": bool(gate.is_valued),
-        "equity": money_text(gate.equity),
+        "equity": money_text(gate.equity) if gate.initial_equity else None,  # not known yet
         "initial_equity": money_text(gate.initial_equity),
         "reserved": money_text(gate.reserved),
         "balances": balances,

@@ -31,6 +31,7 @@ class Rerun:
     image_hash: str  # of the state after the last input
     inputs: int
     fault: str = ""
+    reloads: int = 0  # strategies that were loaded anew: from the files as they are now
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
     try:
         for kind, ts_ns, payload in inputs:
             result.inputs += 1
+            result.reloads += _loads_anew(kind, payload)
             _apply(session, desk, kind, ts_ns, payload)
             if session.journal.waiting_count >= TAKE_RECORDS:
                 taken.append(session.journal.take())
@@ -71,6 +73,11 @@ def rerun(inputs: Iterator[tuple[int, int, bytes]]) -> Rerun:
     result.records = np.concatenate(taken)
     result.image_hash = image_hash(session.image())
     return result
+
+
+def _loads_anew(kind: int, payload: bytes) -> bool:
+    names = (b'"command":"strategy.reload"', b'"command":"strategy.load"')
+    return kind == Input.COMMAND and any(name in payload for name in names)
 
 
 def _expect(inputs: Iterator[tuple[int, int, bytes]], kind: Input) -> bytes:
