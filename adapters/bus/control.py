@@ -30,6 +30,7 @@ _HEARTBEAT_S = 0.25
 _TICK_S = 0.1
 _PUBLISH_S = 0.005  # changes of so long leave together: the trading thread has the interpreter
 _START_S_MAX = 10.0
+_FAREWELL_S = 0.05
 _STOP_S_MAX = 10.0
 
 
@@ -287,7 +288,8 @@ class ControlServer:
         self._publish_now()
         self._settle()
         self._beat()
-        self._loop.stop()
+        # A client may drop what it has not read yet when the connection goes: it gets a moment.
+        self._loop.call_later(_FAREWELL_S, self._loop.stop)
 
     def _every(self, period_s: float, work: Callable[[], None]) -> None:
         def run() -> None:
