@@ -50,7 +50,6 @@ COMMANDS_A_TURN = 32
 TELL_MS = 1
 """What is durable is told so much later, unless an input comes before: orders leave first."""
 TIMER_NS = 100_000_000
-PUBLISH_NS = 250_000_000
 IMAGE_NS = 5_000_000_000
 """Events alone move peaks and day ends: at least this often the state is committed again."""
 STOP_NS_MAX = 3_000_000_000
