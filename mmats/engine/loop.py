@@ -323,8 +323,9 @@ class TradingLoop:
 
     def _obey_kill_switch(self) -> None:
         kill = self._kill.tripped()
-        state = self.session.gate.limits("global")["trading_state"]
-        if kill and state != TradingState.TRADING_HALTED and not self.fault:
+        if not kill or self.fault:
+            return
+        if self.session.gate.limits("global")["trading_state"] != TradingState.TRADING_HALTED:
             self.note("halt", reason=kill, principal="kill switch")
             self._command("halt", {"scope": "all", "reason": kill}, may_raise=False)
 
