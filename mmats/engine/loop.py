@@ -187,6 +187,7 @@ class TradingLoop:
         if is_timer_due:
             self._timer_due_ns = self._turn_ns + TIMER_NS
             self._on_timer()
+        self._note_failures()
 
     def _timeout_ms(self) -> int:
         if self._unsent is not None or (self._writer.is_idle and self._pending()):
@@ -292,7 +293,6 @@ class TradingLoop:
             self._publisher.decided(self._turn_ns)
         self._clock.follow(self.session.pipeline.now_ns)
         self._note_problems()
-        self._note_failures()
 
     def _note_failures(self) -> None:
         """Write down why strategies were disabled; what they raised is nowhere else."""
