@@ -376,12 +376,6 @@ class TradingLoop:
     def _command(self, name: str, body: dict[str, Any], may_raise: bool) -> Answer:
         now_ns = max(self._clock.now_ns(), self.session.pipeline.now_ns)
         payload = orjson.dumps({"command": name, "body": body, "may_raise": may_raise})
-        if name == "resume" and body["scope"] == "all" and may_raise:
-            try:
-                self._kill.release()
-            except OSError as error:
-                text = f"the kill file can't be removed: {error.strerror}"
-                return Answer(outcome=Outcome.REFUSED, code="KILL_FILE", text=text)
         self._record(Input.COMMAND, now_ns, payload)
         self._is_dirty = True
         try:
@@ -389,7 +383,19 @@ class TradingLoop:
         except EngineFault as error:
             self._end_trading(str(error))
             return Answer(outcome=Outcome.UNKNOWN, code="FAULT", text=self.fault)
+        if name == "resume" and body["scope"] == "all" and answer.outcome is Outcome.DONE:
+            return self._unlatch(answer)
         return answer
+
+    def _unlatch(self, resumed: Answer) -> Answer:
+        """Trading goes on, so the kill file goes; while it can't, it halts again at once."""
+        try:
+            self._kill.release()
+        except OSError as error:
+            self._obey_kill_switch()
+            text = f"the kill file can't be removed: {error.strerror}"
+            return Answer(outcome=Outcome.REFUSED, code="KILL_FILE", text=text)
+        return resumed
 
     def stop(self, reason: str, cancel: str = "configured") -> Answer:
         """Begin a clean stop: cancel what the policy says, then wait for the journal."""
